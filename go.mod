@@ -1,0 +1,3 @@
+module github.com/octohost/octohost
+
+go 1.26

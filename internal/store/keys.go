@@ -1,0 +1,48 @@
+package store
+
+import (
+	"fmt"
+	"hash/fnv"
+
+	"github.com/octohost/octohost/internal/octo"
+)
+
+// Every key that octohost uses is spelled here and nowhere else.
+//
+//	apps/<app>            octo.App             API, compare-and-set
+//	releases/<app>/<n>    octo.Release         deploy; the outcome by the leader
+//	want/<node>           []octo.Assignment    leader
+//	have/<node>           []octo.Instance      that node, under its lease
+//	nodes/<node>          octo.Node            that node, under its lease
+//	routes/<shard>        []octo.Route         leader
+//	leader                node name            whoever leads, under its lease
+//	keys/<fingerprint>    octo.Key             API
+//	events/<id>           octo.Event           anybody, bounded
+const (
+	AppsPrefix     = "apps/"
+	ReleasesPrefix = "releases/"
+	WantPrefix     = "want/"
+	HavePrefix     = "have/"
+	NodesPrefix    = "nodes/"
+	RoutesPrefix   = "routes/"
+	KeysPrefix     = "keys/"
+	EventsPrefix   = "events/"
+	LeaderKey      = "leader"
+)
+
+// RouteShards is how many documents the routing table is spread over, so that one
+// change costs one shard however many apps there are.
+const RouteShards = 256
+
+// AppReleasesPrefix is where the releases of one app are.
+func AppReleasesPrefix(app octo.Name) string { return ReleasesPrefix + string(app) + "/" }
+
+// ReleaseName is the name of a release below ReleasesPrefix; numbers sort as text.
+func ReleaseName(app octo.Name, n int) string { return fmt.Sprintf("%s/%08d", app, n) }
+
+// RouteShard is the name below RoutesPrefix of the shard that an app's route is in.
+func RouteShard(app octo.Name) string {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(app)) // never fails, by hash.Hash
+	return fmt.Sprintf("%02x", h.Sum32()%RouteShards)
+}
