@@ -2,6 +2,8 @@ package octo
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -13,6 +15,15 @@ type InstanceID string
 // NewInstanceID names the nth copy (from 1) of a process of a release.
 func NewInstanceID(app Name, process Name, release, n int) InstanceID {
 	return InstanceID(fmt.Sprintf("%s.%s.v%d.%d", app, process, release, n))
+}
+
+// Ordinal returns which copy of its process the id names; 0 if it is not well-formed.
+func (id InstanceID) Ordinal() int {
+	n, err := strconv.Atoi(string(id[strings.LastIndexByte(string(id), '.')+1:]))
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // Assignment is one instance that a node should run.
@@ -45,6 +56,9 @@ type Instance struct {
 	Note    string   `json:"note,omitempty"`    // something worth knowing about a healthy one
 	Failure *Failure `json:"failure,omitempty"` // why it is failed, or last was
 }
+
+// ShortName is how people call an instance within its app: "web.1".
+func (i *Instance) ShortName() string { return fmt.Sprintf("%s.%d", i.Process, i.ID.Ordinal()) }
 
 // Failure explains to a person why an instance, and with it a release, failed.
 type Failure struct {

@@ -1,0 +1,240 @@
+// Package deploy turns a commit into a release, and follows its rollout in words.
+// What it writes to the store is all that a rollout needs: from the moment the app's
+// document names the new release, it goes on whoever dies.
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/octohost/octohost/internal/engine"
+	"github.com/octohost/octohost/internal/failpoint"
+	"github.com/octohost/octohost/internal/octo"
+	"github.com/octohost/octohost/internal/store"
+)
+
+// Source reads the repositories that people push to.
+type Source interface {
+	// Files returns the content of those of the paths that the commit has.
+	Files(ctx context.Context, app octo.Name, commit string, paths ...string) (map[string][]byte, error)
+	// Archive streams the commit as a tar; Close reports whether it was whole.
+	Archive(ctx context.Context, app octo.Name, commit string) (io.ReadCloser, error)
+	// Submodules lists the paths in the commit that are repositories of their own.
+	Submodules(ctx context.Context, app octo.Name, commit string) ([]string, error)
+	// Tag keeps the commit of a release from being collected.
+	Tag(ctx context.Context, app octo.Name, release int, commit string) error
+}
+
+// Builder builds images.
+type Builder interface {
+	Build(ctx context.Context, spec engine.BuildSpec, source io.Reader, out io.Writer) (string, error)
+}
+
+// Images looks at images.
+type Images interface {
+	Image(ctx context.Context, ref string) (engine.Image, error)
+}
+
+// Router knows which release the visitors of an app reach.
+type Router interface {
+	WaitRoute(ctx context.Context, app octo.Name, ok func(octo.Route, bool) bool) error
+}
+
+// Config is what a Deployer needs.
+type Config struct {
+	Host    string // value of the label octohost.host
+	Store   store.Store
+	Source  Source
+	Builder Builder
+	Images  Images
+	Router  Router
+	URL     func(octo.Name) string // where an app is reached
+	Room    func() error           // says whether there is disk space for a build
+	Memory  int64                  // limit of a build step in bytes
+	CPU     float64                // limit of a build step in cores
+	Record  func(octo.Event)
+	Log     *slog.Logger
+}
+
+// Deployer deploys.
+type Deployer struct {
+	Config
+	busy locks
+}
+
+// New returns a Deployer.
+func New(cfg Config) *Deployer { return &Deployer{Config: cfg} }
+
+// Push builds, releases and follows what somebody pushed, and tells the story on
+// out. Its error says in one line why the push is to be rejected; whatever served
+// before still does. Once the release exists, the rollout no longer depends on ctx.
+func (d *Deployer) Push(ctx context.Context, push octo.Push, out io.Writer) error {
+	defer d.busy.hold(push.App)()
+	p := newPrinter(out)
+	release, err := d.prepare(ctx, p, push)
+	if err != nil {
+		d.buildFailed(ctx, p, push, err)
+		return err
+	}
+	return d.launch(ctx, p, release)
+}
+
+// launch creates a release and follows it to its end.
+func (d *Deployer) launch(ctx context.Context, p *printer, release octo.Release) error {
+	release, err := d.release(ctx, release)
+	if err != nil {
+		return err
+	}
+	p.step("Releasing %s (it goes on by itself from here, also if you disconnect)", release.Version())
+	if release.Commit != "" {
+		if err := d.Source.Tag(ctx, release.App, release.Number, release.Commit); err != nil {
+			d.Log.Warn("cannot keep the commit of a release", "app", release.App, "release", release.Number, "err", err)
+		}
+	}
+	return d.follow(ctx, p, release)
+}
+
+// release writes a release with the next free number and makes the app want it: the
+// commit point of every deploy.
+func (d *Deployer) release(ctx context.Context, r octo.Release) (octo.Release, error) {
+	for {
+		app, err := d.apps().Get(ctx, string(r.App))
+		if err != nil {
+			return r, missing(r.App, err)
+		}
+		if app.Value.Destroying {
+			return r, octo.NoSuchApp(r.App)
+		}
+		r.Number = app.Value.Last + 1
+		r.Created = time.Now().UTC()
+		_, err = d.releases().Create(ctx, store.ReleaseName(r.App, r.Number), r)
+		orphan := errors.Is(err, octo.ErrConflict) // left by a crash between the two writes, or by somebody faster
+		if err != nil && !orphan {
+			return r, fmt.Errorf("write release %s %s: %w", r.App, r.Version(), err)
+		}
+		app.Value.Last = r.Number
+		if !orphan {
+			app.Value.Release = r.Number
+		}
+		failpoint.Hit("deploy-before-commit")
+		_, err = d.apps().Replace(ctx, string(r.App), app.Value, app.Version)
+		switch {
+		case err == nil && !orphan:
+			failpoint.Hit("deploy-after-commit")
+			d.Record(octo.Event{Kind: octo.EventReleased, App: r.App, Release: r.Number, User: r.Author, Message: r.Version() + " released: " + r.Description})
+			return r, nil
+		case err != nil && !errors.Is(err, octo.ErrConflict):
+			return r, fmt.Errorf("write app %s: %w", r.App, err)
+		case !orphan: // somebody changed the app: what we wrote is an orphan now
+			if err := d.releases().Delete(ctx, store.ReleaseName(r.App, r.Number)); err != nil {
+				return r, fmt.Errorf("take back release %s %s: %w", r.App, r.Version(), err)
+			}
+		}
+	}
+}
+
+// Rollback releases once more what release number to was, or, for 0, the live
+// release before the present one.
+func (d *Deployer) Rollback(ctx context.Context, who octo.Identity, name octo.Name, to int, out io.Writer) error {
+	app, err := d.apps().Get(ctx, string(name))
+	if err != nil {
+		return missing(name, err)
+	}
+	old, err := d.rollbackTarget(ctx, app.Value, to)
+	if err != nil {
+		return err
+	}
+	if _, err := d.Images.Image(ctx, old.Image); err != nil {
+		if errors.Is(err, octo.ErrNotFound) {
+			return octo.Errorf(octo.ErrConflict, "the image of %s is no longer kept", old.Version()).
+				WithHint("push its commit again: git push octo %.12s:main --force", old.Commit)
+		}
+		return fmt.Errorf("look for the image of %s: %w", old.Version(), err)
+	}
+	p := newPrinter(out)
+	p.step("Rolling %s back to %s", name, old.Version())
+	next := old
+	next.Author, next.Description = who.User, "Rollback to "+old.Version()
+	next.Outcome, next.Failure, next.Settled = octo.Pending, nil, time.Time{}
+	return d.launch(ctx, p, next)
+}
+
+func (d *Deployer) rollbackTarget(ctx context.Context, app octo.App, to int) (octo.Release, error) {
+	docs, err := store.Docs[octo.Release]{Store: d.Store, Prefix: store.AppReleasesPrefix(app.Name)}.All(ctx)
+	if err != nil {
+		return octo.Release{}, fmt.Errorf("list releases of %s: %w", app.Name, err)
+	}
+	for i := len(docs) - 1; i >= 0; i-- {
+		r := docs[i].Value
+		switch {
+		case to == r.Number && r.Outcome != octo.Live:
+			return r, octo.Errorf(octo.ErrConflict, "%s never was live", r.Version()).WithHint("see which were: octo releases -a %s", app.Name)
+		case to == r.Number, to == 0 && r.Number < app.Live && r.Outcome == octo.Live:
+			return r, nil
+		}
+	}
+	if to == 0 {
+		return octo.Release{}, octo.Errorf(octo.ErrNotFound, "%s has no earlier live release to go back to", app.Name)
+	}
+	return octo.Release{}, octo.Errorf(octo.ErrNotFound, "%s has no release %s", app.Name, octo.Version(to)).WithHint("list them with: octo releases -a %s", app.Name)
+}
+
+// Idle calls f while no deploy of app can use an image that it has not released
+// yet. It reports false, without calling f, when one does.
+func (d *Deployer) Idle(app octo.Name, f func()) bool { return d.busy.idle(app, f) }
+
+func (d *Deployer) apps() store.Docs[octo.App] {
+	return store.Docs[octo.App]{Store: d.Store, Prefix: store.AppsPrefix}
+}
+
+func (d *Deployer) releases() store.Docs[octo.Release] {
+	return store.Docs[octo.Release]{Store: d.Store, Prefix: store.ReleasesPrefix}
+}
+
+func missing(app octo.Name, err error) error {
+	if errors.Is(err, octo.ErrNotFound) {
+		return octo.NoSuchApp(app)
+	}
+	return fmt.Errorf("read app %s: %w", app, err)
+}
+
+// locks keeps images that a deploy has built, but not yet released, from being
+// collected. The zero value is ready.
+type locks struct {
+	mu   sync.Mutex
+	apps map[octo.Name]*sync.RWMutex
+}
+
+func (l *locks) of(app octo.Name) *sync.RWMutex {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.apps == nil {
+		l.apps = map[octo.Name]*sync.RWMutex{}
+	}
+	if l.apps[app] == nil {
+		l.apps[app] = &sync.RWMutex{}
+	}
+	return l.apps[app]
+}
+
+// hold marks a deploy of app; the answer ends it.
+func (l *locks) hold(app octo.Name) func() {
+	m := l.of(app)
+	m.RLock()
+	return m.RUnlock
+}
+
+func (l *locks) idle(app octo.Name, f func()) bool {
+	m := l.of(app)
+	if !m.TryLock() {
+		return false
+	}
+	defer m.Unlock()
+	f()
+	return true
+}

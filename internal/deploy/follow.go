@@ -1,0 +1,195 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/octohost/octohost/internal/octo"
+	"github.com/octohost/octohost/internal/store"
+)
+
+// routeWait bounds how long a release that is live may take to reach the table of
+// the proxy, which is a matter of milliseconds.
+const routeWait = 10 * time.Second
+
+// follow prints the rollout of a release until it ends. Its error says why the
+// release did not become live.
+func (d *Deployer) follow(ctx context.Context, p *printer, r octo.Release) error {
+	began := time.Now()
+	settled, err := d.watchRollout(ctx, p, r)
+	if err != nil {
+		return fmt.Errorf("follow %s: %w", r.Version(), err)
+	}
+	switch settled.Outcome {
+	case octo.Live:
+		return d.live(ctx, p, settled, began)
+	case octo.Superseded:
+		p.warn("%s was overtaken by a newer release before it was live.", r.Version())
+		return octo.Errorf(octo.ErrConflict, "%s was overtaken by a newer release", r.Version())
+	}
+	return d.failed(ctx, p, settled)
+}
+
+// errSettled ends the watches of a rollout that has ended.
+var errSettled = errors.New("settled")
+
+// watchRollout prints what the instances of r do until its outcome is written.
+func (d *Deployer) watchRollout(ctx context.Context, p *printer, r octo.Release) (octo.Release, error) {
+	settled := r
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		settled, err = d.awaitOutcome(ctx, r)
+		return errors.Join(err, errSettled)
+	})
+	g.Go(func() error {
+		told := sightings{}
+		have := store.Docs[[]octo.Instance]{Store: d.Store, Prefix: store.HavePrefix}
+		for docs := range have.Watch(ctx) { // what interrupts the watch interrupts the other too, which says so
+			for _, doc := range docs {
+				told.tell(p, r, doc.Value)
+			}
+		}
+		return nil
+	})
+	if err := g.Wait(); !errors.Is(err, errSettled) || settled.Outcome == octo.Pending {
+		return settled, err
+	}
+	return settled, nil
+}
+
+// awaitOutcome waits until the outcome of r is written.
+func (d *Deployer) awaitOutcome(ctx context.Context, r octo.Release) (octo.Release, error) {
+	docs := store.Docs[octo.Release]{Store: d.Store, Prefix: store.AppReleasesPrefix(r.App)}
+	for all, err := range docs.Watch(ctx) {
+		if err != nil {
+			continue // the watch goes on by itself
+		}
+		i := slices.IndexFunc(all, func(doc store.Doc[octo.Release]) bool { return doc.Value.Number == r.Number })
+		if i < 0 {
+			return r, octo.Errorf(octo.ErrNotFound, "%s was destroyed meanwhile", r.App)
+		}
+		if all[i].Value.Outcome != octo.Pending {
+			return all[i].Value, nil
+		}
+	}
+	if ctx.Err() == nil {
+		return r, octo.Errorf(octo.ErrUnavailable, "this octohost is shutting down; the rollout of %s goes on when it is back", r.Version())
+	}
+	return r, context.Cause(ctx)
+}
+
+// sightings remembers what was told of each instance of a rollout.
+type sightings map[octo.InstanceID]octo.Phase
+
+// tell prints what is new about the instances of a release.
+func (s sightings) tell(p *printer, r octo.Release, instances []octo.Instance) {
+	for _, i := range instances {
+		if i.App != r.App || i.Release != r.Number {
+			continue
+		}
+		last, seen := s[i.ID]
+		if seen && last == i.Phase {
+			continue
+		}
+		s[i.ID] = i.Phase
+		switch i.Phase {
+		case octo.PhaseStarting:
+			s.starting(p, r, i)
+		case octo.PhaseHealthy:
+			p.detail("%s is healthy%s", i.ShortName(), note(i.Note))
+		case octo.PhaseUnhealthy:
+			p.detail("%s is unhealthy", i.ShortName())
+		}
+	}
+}
+
+func (s sightings) starting(p *printer, r octo.Release, i octo.Instance) {
+	if proc, ok := r.Process(i.Process); ok && proc.Port > 0 {
+		p.detail("Starting %s, waiting for port %d", i.ShortName(), proc.Port)
+		return
+	}
+	p.detail("Starting %s", i.ShortName())
+}
+
+func note(s string) string {
+	if s == "" {
+		return ""
+	}
+	return ": " + s
+}
+
+// live waits until visitors reach the release, and says so.
+func (d *Deployer) live(ctx context.Context, p *printer, r octo.Release, began time.Time) error {
+	web, ok := r.Process(octo.Web)
+	if !ok || web.Count == 0 {
+		p.done("%s %s live (it has no web process) after %s", r.App, r.Version(), seconds(time.Since(p.began)))
+		return nil
+	}
+	wait, cancel := context.WithTimeout(ctx, routeWait)
+	defer cancel()
+	err := d.Router.WaitRoute(wait, r.App, func(route octo.Route, ok bool) bool { return ok && route.Release >= r.Number })
+	if err != nil && ctx.Err() == nil {
+		d.Log.Warn("release is live, but not in the proxy's table yet", "app", r.App, "release", r.Number, "err", err)
+	}
+	p.detail("Started, checked and switched in %s", seconds(time.Since(began)))
+	p.done("%s %s live at %s (%s in all)", r.App, r.Version(), d.URL(r.App), seconds(time.Since(p.began)))
+	return nil
+}
+
+// failed tells why a release failed, and what still serves.
+func (d *Deployer) failed(ctx context.Context, p *printer, r octo.Release) error {
+	err := octo.Errorf(octo.ErrInvalid, "%s did not become healthy", r.Version())
+	if f := r.Failure; f != nil {
+		err = octo.Errorf(octo.ErrInvalid, "%s failed: %s", r.Version(), f.Message)
+		err.Hint = f.Hint
+	}
+	p.failure(err)
+	if f := r.Failure; f != nil {
+		p.section("Health check:", f.Transcript)
+		p.section("Last lines of its log:", f.Logs)
+	}
+	app, getErr := d.apps().Get(ctx, string(r.App))
+	if getErr == nil {
+		p.stillServing(app.Value.Live)
+	}
+	return err
+}
+
+// failure prints an error, with its hint on a line of its own.
+func (p *printer) failure(err error) {
+	var e *octo.Error
+	if !errors.As(err, &e) {
+		p.warn("%v", err)
+		return
+	}
+	for line := range strings.Lines(e.Message) {
+		p.warn("%s", strings.TrimRight(line, "\n"))
+	}
+	if e.Hint != "" {
+		p.detail("%s", e.Hint)
+	}
+}
+
+func (p *printer) section(title string, lines []string) {
+	if len(lines) == 0 {
+		return
+	}
+	p.detail("%s", title)
+	for _, l := range lines {
+		p.detail("  %s", l)
+	}
+}
+
+func (p *printer) stillServing(live int) {
+	if live == 0 {
+		p.warn("Nothing was deployed before, so nothing is serving.")
+		return
+	}
+	p.warn("%s is still serving.", octo.Version(live))
+}

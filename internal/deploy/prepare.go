@@ -1,0 +1,147 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/octohost/octohost/internal/engine"
+	"github.com/octohost/octohost/internal/manifest"
+	"github.com/octohost/octohost/internal/octo"
+)
+
+// prepare builds the image of a commit, and works out the release that it makes.
+func (d *Deployer) prepare(ctx context.Context, p *printer, push octo.Push) (octo.Release, error) {
+	if err := d.Room(); err != nil {
+		return octo.Release{}, err
+	}
+	m, procfile, err := d.inspect(ctx, push)
+	if err != nil {
+		return octo.Release{}, err
+	}
+	image, err := d.build(ctx, p, push, m)
+	if err != nil {
+		return octo.Release{}, err
+	}
+	facts := manifest.ImageFacts{
+		Ports: image.Ports, Env: image.Env,
+		HasCommand: len(image.Command)+len(image.Entrypoint) > 0,
+	}
+	processes, notes, err := manifest.Processes(m, procfile, facts)
+	if err != nil {
+		return octo.Release{}, err
+	}
+	for _, n := range notes {
+		p.detail("%s", n)
+	}
+	return octo.Release{
+		App: push.App, Image: image.ID, Commit: push.New, Branch: push.Branch, Processes: processes,
+		Author: push.User, Description: "Deploy " + short(push.New),
+	}, nil
+}
+
+// inspect reads what the repository says about itself, and refuses what cannot be
+// built.
+func (d *Deployer) inspect(ctx context.Context, push octo.Push) (manifest.Manifest, manifest.Procfile, error) {
+	var m manifest.Manifest
+	files, err := d.Source.Files(ctx, push.App, push.New, "octohost.toml", "Procfile", "Dockerfile", ".gitmodules")
+	if err != nil {
+		return m, manifest.Procfile{}, fmt.Errorf("read commit %s: %w", short(push.New), err)
+	}
+	if toml, ok := files["octohost.toml"]; ok {
+		if m, err = manifest.Parse(toml); err != nil {
+			return m, manifest.Procfile{}, err
+		}
+	}
+	procfile, err := manifest.ParseProcfile(files["Procfile"])
+	if err != nil {
+		return m, procfile, err
+	}
+	if _, ok := files[".gitmodules"]; ok {
+		subs, err := d.Source.Submodules(ctx, push.App, push.New)
+		if err != nil {
+			return m, procfile, fmt.Errorf("look for submodules: %w", err)
+		}
+		if len(subs) > 0 {
+			return m, procfile, octo.Errorf(octo.ErrInvalid, "this repository has submodules (%s), which a push does not contain", strings.Join(subs, ", ")).
+				WithHint("commit their files (git subtree), or fetch them in the Dockerfile")
+		}
+	}
+	return m, procfile, d.checkDockerfile(ctx, push, m, files)
+}
+
+func (d *Deployer) checkDockerfile(ctx context.Context, push octo.Push, m manifest.Manifest, files map[string][]byte) error {
+	path := m.Dockerfile()
+	_, ok := files[path]
+	if !ok && path != "Dockerfile" {
+		found, err := d.Source.Files(ctx, push.App, push.New, path)
+		if err != nil {
+			return fmt.Errorf("read %s: %w", path, err)
+		}
+		_, ok = found[path]
+	}
+	if !ok {
+		return octo.Errorf(octo.ErrInvalid, "commit %s has no %s", short(push.New), path).
+			WithHint("add a Dockerfile at the root of the repository, or name it in octohost.toml: [build] dockerfile = \"path\"; then commit and push again")
+	}
+	return nil
+}
+
+// build builds the commit's image and looks at it.
+func (d *Deployer) build(ctx context.Context, p *printer, push octo.Push, m manifest.Manifest) (engine.Image, error) {
+	p.step("Building %s from %s (commit %s)", push.App, m.Dockerfile(), short(push.New))
+	began := time.Now()
+	source, err := d.Source.Archive(ctx, push.App, push.New)
+	if err != nil {
+		return engine.Image{}, fmt.Errorf("archive commit %s: %w", short(push.New), err)
+	}
+	spec := engine.BuildSpec{
+		Tag:        fmt.Sprintf("octohost-%.8s/%s:%s", d.Host, push.App, short(push.New)),
+		Dockerfile: m.Dockerfile(), Memory: d.Memory, CPU: d.CPU,
+		Labels: map[string]string{
+			engine.LabelHost: d.Host, engine.LabelApp: string(push.App), engine.LabelCommit: push.New,
+		},
+	}
+	lines := p.lines()
+	id, err := d.Builder.Build(ctx, spec, source, lines)
+	lines.flush()
+	err = errors.Join(err, source.Close())
+	if err != nil {
+		return engine.Image{}, err
+	}
+	image, err := d.Images.Image(ctx, id)
+	if err != nil {
+		return engine.Image{}, fmt.Errorf("look at the built image: %w", err)
+	}
+	p.step("Built image %.19s (%s) in %s", id, size(image.Size), seconds(time.Since(began)))
+	return image, nil
+}
+
+// buildFailed says that nothing was released, and what still serves.
+func (d *Deployer) buildFailed(ctx context.Context, p *printer, push octo.Push, err error) {
+	ctx = context.WithoutCancel(ctx)
+	p.failure(err)
+	app, getErr := d.apps().Get(ctx, string(push.App))
+	if getErr == nil {
+		p.stillServing(app.Value.Live)
+	}
+	d.Record(octo.Event{Kind: octo.EventBuildFailed, App: push.App, User: push.User, Message: "build of " + short(push.New) + " failed: " + err.Error()})
+}
+
+func short(commit string) string { return commit[:min(len(commit), 7)] }
+
+// size prints bytes for people: "5.2 MB".
+func size(n int64) string {
+	const unit = 1000
+	if n < unit {
+		return strconv.FormatInt(n, 10) + " B"
+	}
+	v, i := float64(n)/unit, 0
+	for v >= unit && i < 3 {
+		v, i = v/unit, i+1
+	}
+	return fmt.Sprintf("%.1f %cB", v, "kMGT"[i])
+}
