@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -96,17 +97,25 @@ func (r *Reaper) sweep(ctx context.Context, live map[octo.Name]int) error {
 	if err != nil {
 		return fmt.Errorf("list apps: %w", err)
 	}
-	var errs error
+	var changed []octo.App
 	for _, doc := range apps {
-		a := doc.Value
-		switch {
-		case a.Destroying:
-			err = r.bury(ctx, a.Name)
-		case a.Live != live[a.Name]:
-			err = r.trim(ctx, a)
+		if a := doc.Value; a.Destroying || a.Live != live[a.Name] {
+			changed = append(changed, a)
+		}
+	}
+	if len(changed) == 0 {
+		return nil
+	}
+	images, err := r.images(ctx)
+	if err != nil {
+		return err
+	}
+	var errs error
+	for _, a := range changed {
+		if a.Destroying {
+			err = r.bury(ctx, a.Name, images[a.Name])
+		} else if err = r.trim(ctx, a.Name, images[a.Name]); err == nil {
 			live[a.Name] = a.Live
-		default:
-			continue
 		}
 		if err != nil {
 			errs = errors.Join(errs, fmt.Errorf("app %s: %w", a.Name, err))
@@ -115,18 +124,33 @@ func (r *Reaper) sweep(ctx context.Context, live map[octo.Name]int) error {
 	return errs
 }
 
+// images returns all our images by app.
+func (r *Reaper) images(ctx context.Context) (map[octo.Name][]engine.Image, error) {
+	all, err := r.Engine.Images(ctx, map[string]string{engine.LabelHost: r.Host})
+	if err != nil {
+		return nil, fmt.Errorf("list images: %w", err)
+	}
+	byApp := map[octo.Name][]engine.Image{}
+	for _, i := range all {
+		app := octo.Name(i.Labels[engine.LabelApp])
+		byApp[app] = append(byApp[app], i)
+	}
+	return byApp, nil
+}
+
 func (r *Reaper) apps() store.Docs[octo.App] {
 	return store.Docs[octo.App]{Store: r.Store, Prefix: store.AppsPrefix}
 }
 
 // bury removes all that a destroyed app leaves, its document last: until then the
 // whole is tried again.
-func (r *Reaper) bury(ctx context.Context, app octo.Name) error {
+func (r *Reaper) bury(ctx context.Context, app octo.Name, images []engine.Image) error {
 	if busy, err := r.running(ctx, app); busy || err != nil {
 		return err
 	}
-	if err := r.removeImages(ctx, app, nil); err != nil {
-		return err
+	var err error
+	if idle := r.Idle(app, func() { err = r.remove(ctx, images, nil) }); !idle || err != nil {
+		return err // while a deploy is at work, a later sweep tries again
 	}
 	if err := r.Repository(ctx, app); err != nil {
 		return fmt.Errorf("remove repository: %w", err)
@@ -147,7 +171,7 @@ func (r *Reaper) bury(ctx context.Context, app octo.Name) error {
 	if err := r.apps().Delete(ctx, string(app)); err != nil {
 		return fmt.Errorf("delete app: %w", err)
 	}
-	r.Log.Info("app destroyed", "app", app)
+	r.Record(octo.Event{Kind: octo.EventAppDestroyed, Message: fmt.Sprintf("app %s was destroyed", app)})
 	return nil
 }
 
@@ -164,52 +188,54 @@ func (r *Reaper) running(ctx context.Context, app octo.Name) (bool, error) {
 			}
 		}
 	}
-	left, err := r.Engine.List(ctx, r.labels(app))
+	left, err := r.Engine.List(ctx, map[string]string{engine.LabelHost: r.Host, engine.LabelApp: string(app)})
 	if err != nil {
 		return false, fmt.Errorf("list containers: %w", err)
 	}
 	return len(left) > 0, nil
 }
 
-func (r *Reaper) labels(app octo.Name) map[string]string {
-	return map[string]string{engine.LabelHost: r.Host, engine.LabelApp: string(app)}
-}
-
-// trim removes the images of releases that are too old to go back to.
-func (r *Reaper) trim(ctx context.Context, a octo.App) error {
-	docs, err := store.Docs[octo.Release]{Store: r.Store, Prefix: store.AppReleasesPrefix(a.Name)}.All(ctx)
-	if err != nil {
-		return fmt.Errorf("list releases: %w", err)
-	}
-	keep, lives := map[string]bool{}, 0
-	for i := len(docs) - 1; i >= 0; i-- {
-		rel := docs[i].Value
-		rolling := rel.Number >= a.Live && rel.Outcome == octo.Pending
-		if rel.Outcome == octo.Live {
-			lives++
-		}
-		if rolling || rel.Number == a.Live || rel.Number == a.Release || (rel.Outcome == octo.Live && lives <= r.Keep) {
-			keep[rel.Image] = true
-		}
-	}
-	return r.removeImages(ctx, a.Name, keep)
-}
-
-// removeImages removes the images of an app but those to keep, unless a deploy is
-// at work: then the next sweep does.
-func (r *Reaper) removeImages(ctx context.Context, app octo.Name, keep map[string]bool) error {
+// trim removes the images of releases that are too old to go back to. What is kept
+// is looked up while no deploy of the app is at work, which could have built and
+// released an old image anew since images were listed.
+func (r *Reaper) trim(ctx context.Context, app octo.Name, images []engine.Image) error {
 	var err error
-	if idle := r.Idle(app, func() { err = r.removeIdle(ctx, app, keep) }); !idle {
-		return octo.Errorf(octo.ErrConflict, "a deploy of %s is at work", app)
-	}
+	r.Idle(app, func() {
+		var keep map[string]bool
+		if keep, err = r.kept(ctx, app); err == nil {
+			err = r.remove(ctx, images, keep)
+		}
+	})
 	return err
 }
 
-func (r *Reaper) removeIdle(ctx context.Context, app octo.Name, keep map[string]bool) error {
-	images, err := r.Engine.Images(ctx, r.labels(app))
+// kept returns the images of an app that are of use: those of what runs or rolls
+// out, and those of the last live releases.
+func (r *Reaper) kept(ctx context.Context, app octo.Name) (map[string]bool, error) {
+	a, err := r.apps().Get(ctx, string(app))
 	if err != nil {
-		return fmt.Errorf("list images: %w", err)
+		return nil, fmt.Errorf("read app: %w", err)
 	}
+	docs, err := store.Docs[octo.Release]{Store: r.Store, Prefix: store.AppReleasesPrefix(app)}.All(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list releases: %w", err)
+	}
+	keep, lives := map[string]bool{}, 0
+	for _, d := range slices.Backward(docs) {
+		rel := d.Value
+		if rel.Outcome == octo.Live {
+			lives++
+		}
+		recent := rel.Outcome == octo.Live && lives <= r.Keep
+		if recent || rel.Outcome == octo.Pending || rel.Number == a.Value.Live || rel.Number == a.Value.Release {
+			keep[rel.Image] = true
+		}
+	}
+	return keep, nil
+}
+
+// remove removes those of the images that are not to keep.
+func (r *Reaper) remove(ctx context.Context, images []engine.Image, keep map[string]bool) error {
 	for _, image := range images {
 		if keep[image.ID] {
 			continue
