@@ -82,7 +82,9 @@ func (d Docs[T]) Delete(ctx context.Context, name string) error {
 }
 
 // Watch yields every document, sorted by name, first and after changes; see
-// Store.Watch. Documents that did not change are not decoded again.
+// Store.Watch. Documents that did not change are not decoded again, so what a value
+// points at must not be modified. One that cannot be decoded is an error instead of
+// the whole.
 func (d Docs[T]) Watch(ctx context.Context) iter.Seq2[[]Doc[T], error] {
 	return func(yield func([]Doc[T], error) bool) {
 		var last []Doc[T]

@@ -16,7 +16,7 @@ import (
 //	nodes/<node>          octo.Node            that node, under its lease
 //	routes/<shard>        []octo.Route         leader
 //	leader                node name            whoever leads, under its lease
-//	keys/<fingerprint>    octo.Key             API
+//	keys/<fingerprint>    octo.Key             API; its slashes are written _
 //	events/<id>           octo.Event           anybody, bounded
 const (
 	AppsPrefix     = "apps/"

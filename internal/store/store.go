@@ -38,6 +38,8 @@ type Entry struct {
 // octo.ErrConflict, octo.ErrInvalid (bad key or prefix, value too large) or
 // octo.ErrUnavailable (try later: no quorum, disk full, closed).
 //
+// A key held under a lease belongs to it: to Put and Delete it is ErrConflict.
+//
 // A write that returned nil survives a crash of the process and of the machine,
 // except that of a key held under a lease, which lives as long as its lease.
 type Store interface {
@@ -57,8 +59,8 @@ type Store interface {
 
 	// Watch yields every entry below prefix, sorted by key, at once and again after
 	// changes, the latest state only: states in between may be left out. An error is
-	// yielded too; the watch then backs off and goes on by itself. It ends when the
-	// loop is left or ctx is done.
+	// yielded too; the watch then backs off and goes on by itself, unless prefix is
+	// not valid or the store is closed. It ends when the loop is left or ctx is done.
 	Watch(ctx context.Context, prefix string) iter.Seq2[[]Entry, error]
 
 	// Lease starts a lease. It is kept alive until Close, or until it is lost: when
