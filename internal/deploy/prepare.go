@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -116,7 +115,7 @@ func (d *Deployer) build(ctx context.Context, p *printer, push octo.Push, m mani
 	if err != nil {
 		return engine.Image{}, fmt.Errorf("look at the built image: %w", err)
 	}
-	p.step("Built image %.19s (%s) in %s", id, size(image.Size), seconds(time.Since(began)))
+	p.step("Built image %.19s (%s) in %s", id, octo.Size(image.Size), seconds(time.Since(began)))
 	return image, nil
 }
 
@@ -132,16 +131,3 @@ func (d *Deployer) buildFailed(ctx context.Context, p *printer, push octo.Push, 
 }
 
 func short(commit string) string { return commit[:min(len(commit), 7)] }
-
-// size prints bytes for people: "5.2 MB".
-func size(n int64) string {
-	const unit = 1000
-	if n < unit {
-		return strconv.FormatInt(n, 10) + " B"
-	}
-	v, i := float64(n)/unit, 0
-	for v >= unit && i < 3 {
-		v, i = v/unit, i+1
-	}
-	return fmt.Sprintf("%.1f %cB", v, "kMGT"[i])
-}
