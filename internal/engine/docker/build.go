@@ -1,0 +1,175 @@
+package docker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/moby/moby/api/types/build"
+	"github.com/moby/moby/client"
+
+	"github.com/octohost/octohost/internal/engine"
+)
+
+// Build makes an image from a tar of the source with the engine's classic
+// builder, prints its steps to out as they happen, and returns the image's id. It
+// is the only builder of the engine that keeps to the limits of spec. A broken
+// Dockerfile or a failing step is an *engine.BuildError. When ctx ends, the build
+// ends. source must end with ctx; it may not be read to its end.
+func (e *Engine) Build(ctx context.Context, spec engine.BuildSpec, source io.Reader, out io.Writer) (string, error) {
+	opts := buildOptions(spec)
+	opts.Version = build.BuilderV1
+	opts.Memory, opts.MemorySwap = spec.Memory, spec.Memory
+	if spec.CPU > 0 {
+		opts.CPUPeriod, opts.CPUQuota = cpuPeriod, int64(spec.CPU*cpuPeriod)
+	}
+	c := &classic{steps: engine.NewSteps(out), labelled: len(spec.Labels) > 0}
+	if err := e.runBuild(ctx, opts, source, c.take); err != nil {
+		c.steps.Flush()
+		return "", buildError(err, c.step)
+	}
+	c.steps.Flush()
+	return finished(c.id)
+}
+
+// cpuPeriod is the kernel's default period of the CPU limit, in microseconds.
+const cpuPeriod = 100_000
+
+// buildOptions are what both builders of the engine are asked for.
+func buildOptions(spec engine.BuildSpec) client.ImageBuildOptions {
+	opts := client.ImageBuildOptions{
+		Dockerfile: spec.Dockerfile, Labels: spec.Labels,
+		Remove: true, ForceRemove: true, // leave no containers of steps, also not of failed ones
+	}
+	if spec.Tag != "" {
+		opts.Tags = []string{spec.Tag}
+	}
+	return opts
+}
+
+// builderError is what the builder itself said, as opposed to a lost engine.
+type builderError string
+
+func (e builderError) Error() string { return string(e) }
+
+// buildMessage is one line of the engine's answer to a build.
+type buildMessage struct {
+	ID     string          `json:"id"`
+	Stream string          `json:"stream"`
+	Status string          `json:"status"`
+	Error  string          `json:"error"`
+	Aux    json.RawMessage `json:"aux"`
+}
+
+// runBuild builds and hands each message of the builder to take.
+func (e *Engine) runBuild(ctx context.Context, opts client.ImageBuildOptions, source io.Reader, take func(buildMessage) error) error {
+	// The client would close a source that can be closed; it is the caller's.
+	result, err := e.client.ImageBuild(ctx, io.NopCloser(source), opts)
+	switch {
+	case err != nil && (ctx.Err() != nil || client.IsErrConnectionFailed(err)):
+		return e.fail(err, "build image")
+	case err != nil:
+		return builderError(message(err))
+	}
+	defer result.Body.Close() //nolint:errcheck // nothing is written
+	messages := json.NewDecoder(result.Body)
+	for {
+		var m buildMessage
+		err := messages.Decode(&m)
+		switch {
+		case ctx.Err() != nil:
+			return fmt.Errorf("build image: %w", ctx.Err())
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return e.fail(err, "build image")
+		case m.Error != "":
+			return builderError(m.Error)
+		}
+		if err := take(m); err != nil {
+			return err
+		}
+	}
+}
+
+// buildError adds the step to what the builder said. Other errors stay as they are.
+func buildError(err error, step string) error {
+	if said, ok := errors.AsType[builderError](err); ok {
+		return &engine.BuildError{Step: step, Message: string(said)}
+	}
+	return err
+}
+
+func finished(id string) (string, error) {
+	if id == "" {
+		return "", errors.New("build image: the engine did not say which image it built")
+	}
+	return id, nil
+}
+
+// classic follows the answer of the classic builder.
+type classic struct {
+	steps    *engine.Steps
+	labelled bool   // the last step is the labels of BuildSpec: nobody wrote it
+	step     string // the step under way
+	waiting  bool   // it is not printed yet: it may turn out to be cached
+	hidden   bool
+	id       string
+}
+
+func (c *classic) take(m buildMessage) error {
+	if len(m.Aux) > 0 {
+		var aux struct{ ID string }
+		if json.Unmarshal(m.Aux, &aux) == nil && aux.ID != "" {
+			c.id = aux.ID
+		}
+	}
+	switch {
+	case m.Stream != "":
+		c.stream(m.Stream)
+	case strings.HasPrefix(m.Status, "Pulling from "):
+		c.announce()
+		c.steps.Output(c.step, "pulling "+strings.TrimPrefix(m.Status, "Pulling from ")+":"+m.ID+"\n")
+	}
+	return nil
+}
+
+func (c *classic) stream(text string) {
+	switch {
+	case strings.HasPrefix(text, "Step "):
+		c.begin(strings.TrimSpace(strings.TrimPrefix(text, "Step ")))
+	case strings.HasPrefix(text, " ---> Using cache"):
+		if c.waiting && !c.hidden {
+			c.steps.Cached(c.step)
+		}
+		c.waiting = false
+	case strings.HasPrefix(text, " ---> "), strings.HasPrefix(text, "Removing intermediate container "):
+		c.announce()
+	case text == "\n", strings.HasPrefix(text, "Successfully built "), strings.HasPrefix(text, "Successfully tagged "):
+	default:
+		c.announce()
+		c.steps.Output(c.step, text)
+	}
+}
+
+// begin takes "2/4 : RUN make".
+func (c *classic) begin(text string) {
+	c.announce()
+	count, instruction, ok := strings.Cut(text, " : ")
+	if !ok {
+		return
+	}
+	at, total, _ := strings.Cut(count, "/")
+	c.step, c.waiting = "["+count+"] "+instruction, true
+	c.hidden = c.labelled && at == total && strings.HasPrefix(instruction, "LABEL ")
+}
+
+func (c *classic) announce() {
+	if c.waiting && !c.hidden {
+		c.steps.Begin(c.step)
+	}
+	c.waiting = false
+}

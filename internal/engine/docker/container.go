@@ -1,0 +1,120 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/client"
+
+	"github.com/octohost/octohost/internal/engine"
+	"github.com/octohost/octohost/internal/octo"
+)
+
+// cleanupTimeout bounds the removal of what a failed Start left behind.
+const cleanupTimeout = 10 * time.Second
+
+// Start creates a container and starts it. If it cannot be started nothing is
+// left of it. ErrConflict says that its name or address is taken, ErrNotFound that
+// there is no such image or network, ErrInvalid that the image cannot be run.
+func (e *Engine) Start(ctx context.Context, spec engine.Spec) (engine.Container, error) {
+	opts, err := createOptions(spec)
+	if err != nil {
+		return engine.Container{}, err
+	}
+	made, err := e.client.ContainerCreate(ctx, opts)
+	if err != nil {
+		if ctx.Err() != nil {
+			e.abandon(ctx, spec) // it may have been made all the same
+		}
+		return engine.Container{}, e.startError(err, spec)
+	}
+	if _, err := e.client.ContainerStart(ctx, made.ID, client.ContainerStartOptions{}); err != nil {
+		return engine.Container{}, errors.Join(e.startError(err, spec), e.discard(ctx, made.ID))
+	}
+	return e.Inspect(ctx, made.ID)
+}
+
+// startError says in plain words what is wrong with the image, where the engine
+// has told.
+func (e *Engine) startError(err error, spec engine.Spec) error {
+	text := err.Error()
+	switch {
+	case strings.Contains(text, "No command specified"):
+		return octo.Errorf(octo.ErrInvalid, "the image of %s has no command to run", spec.Name).
+			WithHint("add a CMD to the Dockerfile, or name the command in a Procfile")
+	case strings.Contains(text, "executable file not found"), strings.Contains(text, "permission denied"):
+		return octo.Errorf(octo.ErrInvalid, "the command of %s cannot be run: %s", spec.Name, message(err)).
+			WithHint("check CMD and ENTRYPOINT in the Dockerfile, and that the file is executable")
+	}
+	return e.fail(err, "start container %s", spec.Name)
+}
+
+// discard removes what a failed start left, even if ctx has ended.
+func (e *Engine) discard(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	defer cancel()
+	return e.Remove(ctx, id)
+}
+
+// abandon removes a container whose creation was interrupted, if it is this one:
+// never started, and labelled as asked.
+func (e *Engine) abandon(ctx context.Context, spec engine.Spec) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	defer cancel()
+	c, err := e.Inspect(ctx, spec.Name)
+	if err == nil && c.State == engine.StateCreated && len(spec.Labels) > 0 && hasLabels(c.Labels, spec.Labels) {
+		_ = e.Remove(ctx, c.ID) // the caller learns that ctx ended; its next list shows what is left
+	}
+}
+
+// Restart starts a container again that has stopped, with the same address. One
+// that runs already is left alone.
+func (e *Engine) Restart(ctx context.Context, id string) (engine.Container, error) {
+	if _, err := e.client.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
+		return engine.Container{}, e.fail(err, "start container")
+	}
+	return e.Inspect(ctx, id)
+}
+
+// Stop asks a container's program to end (SIGTERM, or the STOPSIGNAL of its
+// image), waits for grace, rounded up to seconds, and kills it. It returns when
+// the container has stopped. One that is gone is no error.
+func (e *Engine) Stop(ctx context.Context, id string, grace time.Duration) error {
+	seconds := int(math.Ceil(max(grace, 0).Seconds()))
+	_, err := e.client.ContainerStop(ctx, id, client.ContainerStopOptions{Timeout: &seconds})
+	if gone(err) {
+		return nil
+	}
+	return e.fail(err, "stop container")
+}
+
+// Remove removes a container, running or not, with its anonymous volumes, and
+// returns when it is gone. One that is gone already is no error.
+func (e *Engine) Remove(ctx context.Context, id string) error {
+	_, err := e.client.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+	switch {
+	case gone(err):
+		return nil
+	case errdefs.IsConflict(err) && strings.Contains(err.Error(), "in progress"):
+		return e.awaitRemoval(ctx, id)
+	}
+	return e.fail(err, "remove container")
+}
+
+// awaitRemoval waits until a removal that somebody else began has ended.
+func (e *Engine) awaitRemoval(ctx context.Context, id string) error {
+	wait := e.client.ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: "removed"})
+	select {
+	case <-wait.Result:
+		return nil
+	case err := <-wait.Error:
+		if gone(err) {
+			return nil
+		}
+		return e.fail(err, "await removal of container")
+	}
+}
