@@ -1,0 +1,145 @@
+package node
+
+import (
+	"context"
+	"time"
+
+	"github.com/octohost/octohost/internal/engine"
+	"github.com/octohost/octohost/internal/octo"
+)
+
+const (
+	logTimeout = 5 * time.Second
+	// oomEvery is how often it is told at most that an instance runs out of memory.
+	oomEvery = time.Minute
+	// oomBefore is how long before its end the kernel told that it was out of memory.
+	oomBefore = 10 * time.Second
+)
+
+// autopsy finds out why a container ended.
+func (l *loop) autopsy(in *instance) {
+	box, oomAt := *in.box, in.oomAt
+	e := ending{process: in.process, box: &box, attempts: in.attempts}
+	e.oom = box.OOMKilled || (!oomAt.IsZero() && box.Finished.Sub(oomAt) < oomBefore)
+	l.do(in, autopsy, func(ctx context.Context) func() {
+		f := exited(e)
+		f.Logs = l.lastLines(ctx, box.ID)
+		r, _ := l.readRelease(ctx, in.Assignment) // as it was before, if it cannot be read
+		return func() {
+			if r != nil {
+				in.setRelease(r)
+			}
+			if in.leaving {
+				return
+			}
+			in.examined = true
+			if box.Finished.Sub(box.Started) >= steadyAfter {
+				in.attempts = 1
+			}
+			if e.oom {
+				l.outOfMemory(in)
+			}
+			l.judge(in, f, false)
+		}
+	})
+}
+
+// judge decides what a failure means. While a release rolls out, its instances may
+// fail for good; once it was live, they are started for ever. Slow means that the
+// container runs, but did not become healthy in time.
+func (l *loop) judge(in *instance, f *octo.Failure, slow bool) {
+	in.status.Failure = f
+	wait := backoff(in.attempts)
+	in.due = time.Now().Add(wait)
+	l.log.Warn("instance failed", "app", in.App, "release", in.Release, "instance", in.Instance,
+		"kind", f.Kind, "reason", f.Message, "attempts", in.attempts, "wait", wait)
+	l.down(in, f.Message)
+	switch {
+	case !in.live() && (slow || in.attempts >= maxAttempts):
+		in.terminal = true
+		in.signal(octo.SignalFail)
+		in.due = time.Now().Add(reviewEvery)
+	case in.live() && wait > 0:
+		in.slow = slow
+		in.signal(octo.SignalFail)
+	default:
+		in.slow = slow
+		in.signal(octo.SignalStart)
+	}
+}
+
+// review sees whether the release of a failed instance became live all the same.
+func (l *loop) review(in *instance) {
+	l.do(in, review, func(ctx context.Context) func() {
+		r, err := l.readRelease(ctx, in.Assignment)
+		return func() {
+			in.due = time.Now().Add(reviewEvery)
+			if err == nil {
+				in.setRelease(r)
+			}
+			if in.live() && !in.leaving {
+				in.terminal, in.attempts = false, 0
+				in.deadline, in.due = time.Time{}, time.Time{}
+				in.signal(octo.SignalStart)
+			}
+		}
+	})
+}
+
+// vanished judges that somebody has removed the container.
+func (l *loop) vanished(in *instance) {
+	l.judge(in, &octo.Failure{
+		Kind:    octo.FailedEngine,
+		Message: "the container of " + string(in.Process) + " was removed by somebody else",
+		Hint:    "octo starts another; to stop an app use octo apps:destroy",
+	}, false)
+}
+
+// explain finds out why an instance that runs is not healthy.
+func (l *loop) explain(ctx context.Context, s silence, box *engine.Container, tr *transcript) *octo.Failure {
+	ls, err := listeners(l.checks.proc, box.PID)
+	s.listeners, s.looked = ls, err == nil
+	f := unhealthy(s)
+	f.Transcript = tr.lines()
+	f.Logs = l.lastLines(ctx, box.ID)
+	return f
+}
+
+// lastLines returns the end of a container's log, as far as it can be read.
+func (l *loop) lastLines(ctx context.Context, id string) []string {
+	ctx, cancel := context.WithTimeout(ctx, logTimeout)
+	defer cancel()
+	var lines []string
+	for line, err := range l.cfg.Engine.Logs(ctx, id, engine.LogOptions{Tail: logLines}) {
+		if err != nil {
+			l.log.Debug("log cannot be read", "container", id, "err", err)
+			break
+		}
+		lines = append(lines, tidy(line.Text))
+	}
+	return lines[max(0, len(lines)-logLines):]
+}
+
+// outOfMemory tells that the kernel has killed a process of an instance.
+func (l *loop) outOfMemory(in *instance) {
+	if time.Since(in.oomAt) < oomEvery && !in.oomAt.IsZero() {
+		return
+	}
+	in.oomAt = time.Now()
+	l.record(in, octo.EventInstanceOOM, "the kernel killed a process of it: it used more memory than its limit of "+inMegabytes(in.process.Memory))
+}
+
+// down tells that an instance which was healthy is not.
+func (l *loop) down(in *instance, why string) {
+	if in.up {
+		in.up, in.down = false, true
+		l.record(in, octo.EventInstanceDown, why)
+	}
+}
+
+func (l *loop) record(in *instance, kind octo.EventKind, message string) {
+	l.journal.add(octo.Event{
+		Kind: kind, App: in.App, Release: in.Release, Node: l.cfg.Name,
+		Message: string(in.Instance) + ": " + message,
+	})
+}

@@ -1,0 +1,212 @@
+package node
+
+import (
+	"context"
+	"math/rand/v2"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/octohost/octohost/internal/failpoint"
+	"github.com/octohost/octohost/internal/octo"
+)
+
+const (
+	adoptTimeout   = time.Second      // for an instance that ran before to accept a connection
+	checkEvery     = 10 * time.Second // of a healthy instance
+	unhealthyEvery = 2 * time.Second  // of one that is not
+	maxMisses      = 3                // checks in a row until an instance is unhealthy
+	steadyRun      = time.Second      // after which a process without a port is healthy
+)
+
+// pause is how long to wait between two checks while an instance starts: the sooner
+// it is found to be ready, the sooner a push is live.
+func pause(since time.Duration) time.Duration {
+	switch {
+	case since < time.Second:
+		return 10 * time.Millisecond
+	case since < 5*time.Second:
+		return 25 * time.Millisecond
+	}
+	return 100 * time.Millisecond
+}
+
+// target is where the instance is asked.
+func (in *instance) target() target {
+	at := net.JoinHostPort(in.box.Address, strconv.Itoa(in.process.Port))
+	return target{address: at, host: string(in.App), path: in.process.Check.Path}
+}
+
+// adopt takes an instance of a live release for healthy at once if it ran before
+// this agent did and accepts a connection: a restart of octo is not to be noticed.
+func (l *loop) adopt(in *instance) {
+	in.adopted = true
+	at, port, ran := in.target().address, in.process.Port, time.Since(in.box.Started)
+	l.do(in, adopt, func(ctx context.Context) func() {
+		good := ran >= steadyRun
+		if port != 0 {
+			good = l.checks.knock(ctx, at, adoptTimeout)
+		}
+		return func() {
+			switch {
+			case !in.known || in.leaving:
+			case good:
+				l.healthy(in, "")
+			default:
+				in.down = true
+			}
+		}
+	})
+}
+
+// await waits until an instance is healthy, or fails.
+func (l *loop) await(in *instance) {
+	if in.deadline.IsZero() {
+		in.deadline = time.Now().Add(patience(in.process.Check.Deadline.Std(), in.live(), in.attempts))
+	}
+	if in.process.Port == 0 {
+		l.awaitSteady(in)
+		return
+	}
+	t, box, process, deadline := in.target(), *in.box, in.process, in.deadline
+	l.do(in, await, func(ctx context.Context) func() {
+		began := time.Now()
+		tr := &transcript{}
+		last, ok := l.poll(ctx, t, began, deadline, tr)
+		if ctx.Err() != nil {
+			return func() {}
+		}
+		if ok {
+			failpoint.Hit("node-before-report-healthy")
+			return func() {
+				if in.known && !in.leaving {
+					l.healthy(in, last.note(t.path))
+				}
+			}
+		}
+		f := l.explain(ctx, silence{process: process, took: time.Since(began), last: last}, &box, tr)
+		r, _ := l.readRelease(ctx, in.Assignment) // as it was before, if it cannot be read
+		return func() {
+			if r != nil {
+				in.setRelease(r)
+			}
+			if in.known && !in.leaving {
+				in.examined = true
+				l.judge(in, f, true)
+			}
+		}
+	})
+}
+
+// awaitSteady waits until a process without a port has run for a moment.
+func (l *loop) awaitSteady(in *instance) {
+	wait := steadyRun - time.Since(in.box.Started)
+	l.do(in, await, func(ctx context.Context) func() {
+		t := time.NewTimer(min(wait, steadyRun))
+		defer t.Stop()
+		select {
+		case <-t.C:
+			failpoint.Hit("node-before-report-healthy")
+		case <-ctx.Done():
+		}
+		return func() {
+			if ctx.Err() == nil && in.known && !in.leaving {
+				l.healthy(in, "")
+			}
+		}
+	})
+}
+
+// poll asks until an answer is good, or the deadline has passed.
+func (l *loop) poll(ctx context.Context, t target, began, deadline time.Time, tr *transcript) (answer, bool) {
+	for {
+		at := time.Since(began)
+		a := l.checks.ask(ctx, t, knockTimeout, min(checkTimeout, max(time.Until(deadline), knockTimeout)))
+		tr.add(at, a.describe(t.path))
+		if ctx.Err() != nil || a.good() {
+			return a, a.good()
+		}
+		wait := pause(time.Since(began))
+		if time.Now().Add(wait).After(deadline) {
+			return a, false
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return a, false
+		}
+	}
+}
+
+// healthy says that an instance is.
+func (l *loop) healthy(in *instance, note string) {
+	if in.status.Phase != octo.PhaseHealthy {
+		l.log.Info("instance healthy", "app", in.App, "release", in.Release, "instance", in.Instance)
+	}
+	in.signal(octo.SignalPass)
+	in.status.Note = note
+	in.misses, in.up = 0, true
+	in.due = time.Now().Add(checkEvery/2 + rand.N(checkEvery/2)) //nolint:gosec // only spreads the load
+	if in.down {
+		in.down = false
+		l.record(in, octo.EventInstanceUp, "it is healthy again")
+	}
+}
+
+// check sees whether a healthy instance still is, and one that was not is again. A
+// miss makes the agent look at the container too: an event may have been lost.
+func (l *loop) check(in *instance) {
+	in.due = time.Now().Add(checkEvery)
+	if in.process.Port == 0 {
+		l.look(in)
+		if in.status.Phase == octo.PhaseUnhealthy {
+			l.healthy(in, "") // it runs, and there is nothing else to ask
+		}
+		return
+	}
+	t, box, process, last := in.target(), *in.box, in.process, in.misses+1 == maxMisses
+	l.do(in, check, func(ctx context.Context) func() {
+		began := time.Now()
+		a := l.checks.ask(ctx, t, checkTimeout, checkTimeout)
+		var f *octo.Failure
+		if !a.good() && last && ctx.Err() == nil {
+			tr := &transcript{}
+			tr.add(0, a.describe(t.path))
+			f = l.explain(ctx, silence{process: process, took: time.Since(began), last: a}, &box, tr)
+		}
+		return func() {
+			switch {
+			case ctx.Err() != nil || !in.known || in.leaving:
+			case a.good():
+				l.passed(in, a.note(t.path))
+			default:
+				l.missed(in, f)
+			}
+		}
+	})
+}
+
+func (l *loop) passed(in *instance, note string) {
+	due := in.due
+	l.healthy(in, note)
+	in.due = due
+}
+
+// missed counts a check that was not good.
+func (l *loop) missed(in *instance, f *octo.Failure) {
+	in.known = false
+	in.misses++
+	if in.status.Phase == octo.PhaseUnhealthy {
+		in.due = time.Now().Add(unhealthyEvery)
+	}
+	if f == nil || in.status.Phase != octo.PhaseHealthy {
+		return
+	}
+	in.due = time.Now().Add(unhealthyEvery)
+	in.signal(octo.SignalMiss)
+	in.status.Failure = f
+	l.log.Warn("instance unhealthy", "app", in.App, "release", in.Release, "instance", in.Instance, "reason", f.Message)
+	l.down(in, f.Message)
+}
