@@ -1,0 +1,104 @@
+package proxy
+
+import (
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/octohost/octohost/internal/octo"
+)
+
+// fleet holds the backends, one per instance, for as long as a route names them or
+// their instance has not been forgotten.
+type fleet struct {
+	transport func(*backend) *http.Transport // how to reach an instance
+
+	mu       sync.Mutex
+	backends map[octo.InstanceID]*backend
+}
+
+func newFleet(transport func(*backend) *http.Transport) *fleet {
+	return &fleet{transport: transport, backends: make(map[octo.InstanceID]*backend)}
+}
+
+// find returns the backend of an instance, or nil.
+func (f *fleet) find(id octo.InstanceID) *backend {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.backends[id]
+}
+
+// get returns the backend of an instance, which may be new.
+func (f *fleet) get(id octo.InstanceID) *backend {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.getLocked(id)
+}
+
+func (f *fleet) getLocked(id octo.InstanceID) *backend {
+	b := f.backends[id]
+	if b == nil {
+		b = newBackend(id)
+		b.transport.Store(f.transport(b))
+		f.backends[id] = b
+	}
+	return b
+}
+
+// route returns the backend of an instance for a site that points to it.
+func (f *fleet) route(id octo.InstanceID) *backend {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	b := f.getLocked(id)
+	b.routed++
+	b.alive.Store(time.Now().UnixNano())
+	return b
+}
+
+// unroute takes note that one site less points to b. It stays known: requests may
+// be on their way to it, and the node will want to drain it.
+func (f *fleet) unroute(b *backend) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	b.routed--
+}
+
+// forget drops what is known of an instance and closes its idle connections. A
+// backend that a route still names starts afresh instead, for an instance of the
+// same name may follow; one that no route names refuses those who looked it up
+// before.
+func (f *fleet) forget(id octo.InstanceID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	b := f.backends[id]
+	if b == nil {
+		return
+	}
+	if b.routed > 0 {
+		b.transport.Swap(f.transport(b)).CloseIdleConnections()
+		b.reopen()
+		return
+	}
+	delete(f.backends, id)
+	b.drain()
+	b.transport.Load().CloseIdleConnections()
+}
+
+// closeIdle closes the idle connections of all.
+func (f *fleet) closeIdle() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, b := range f.backends {
+		b.transport.Load().CloseIdleConnections()
+	}
+}
+
+// inFlight counts the requests that are on the way to any instance.
+func (f *fleet) inFlight() (n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, b := range f.backends {
+		n += int(b.inFlight.Load())
+	}
+	return n
+}

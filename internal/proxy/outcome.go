@@ -1,0 +1,52 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+)
+
+// record sums up an exchange for the access log.
+func (x *exchange) record() record {
+	path, _, _ := strings.Cut(x.in.RequestURI, "?")
+	r := record{
+		Time: x.start, ID: x.id, Host: x.host, Method: x.in.Method, Path: path,
+		In: x.received.Load(), Out: x.sent.Load(), Total: time.Since(x.start), Held: x.held,
+		Remote: x.in.RemoteAddr, Agent: x.in.UserAgent(), Retries: x.retries, Upgraded: x.upgraded,
+	}
+	if x.site != nil {
+		r.App, r.Release = x.site.route.App, x.site.route.Release
+	}
+	if x.backend != nil {
+		r.Instance = x.backend.id
+	}
+	if !x.answered.IsZero() {
+		r.Upstream = x.answered.Sub(x.start)
+	}
+	if x.upload != nil {
+		r.In += x.upload.bytes.Load()
+	}
+	r.Status, r.Error = x.outcome()
+	return r
+}
+
+// outcome returns the status to log, and what went wrong. A client that did not
+// wait for the end is 499, whatever it was sent.
+func (x *exchange) outcome() (int, string) {
+	if x.finished {
+		if x.failure != nil {
+			return x.status, x.failure.Error()
+		}
+		return x.status, ""
+	}
+	switch cause := context.Cause(x.ctx); {
+	case errors.Is(cause, errCut), errors.Is(cause, errShutdown):
+		return x.status, cause.Error()
+	case isTimeout(x.broken):
+		return statusClientGone, "the client did not read the answer"
+	case x.in.Context().Err() != nil, x.broken != nil:
+		return statusClientGone, "the client went away"
+	}
+	return x.status, "the app broke off its answer"
+}
