@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
-	"errors"
 	"io"
 	"io/fs"
 	"maps"
@@ -115,18 +114,38 @@ type ImageBuilder interface {
 	RemoveImage(ctx context.Context, ref string) error
 }
 
-// HelloImage builds an image of testapp and files, labelled so that it is known as
-// host's, and removes it when the test ends. It returns its id.
+// HelloImage builds an image of testapp and files (see Source), labelled as host's,
+// and returns its id. Sweep removes it.
 func HelloImage(t testing.TB, e ImageBuilder, host string, files map[string]string) string {
 	t.Helper()
 	var out bytes.Buffer
-	id, err := e.Build(t.Context(), engine.BuildSpec{Dockerfile: "Dockerfile", Labels: map[string]string{engine.LabelHost: host}}, Source(t, files), &out)
+	spec := engine.BuildSpec{Dockerfile: "Dockerfile", Labels: map[string]string{engine.LabelHost: host}}
+	id, err := e.Build(t.Context(), spec, Source(t, files), &out)
 	require.NoError(t, err, "%s", out.String())
+	return id
+}
+
+// Sweep removes at the end of the test everything in the engine that is labelled as
+// host's. Call it before anything is made.
+func Sweep(t testing.TB, e Engine, host string) {
+	labels := map[string]string{engine.LabelHost: host}
 	t.Cleanup(func() {
-		err := e.RemoveImage(context.WithoutCancel(t.Context()), id)
-		if err != nil && !errors.Is(err, context.Canceled) {
-			t.Errorf("remove image: %v", err)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), deadline)
+		defer cancel()
+		containers, err := e.List(ctx, labels)
+		require.NoError(t, err)
+		for _, c := range containers {
+			require.NoError(t, e.Remove(ctx, c.ID))
+		}
+		networks, err := e.Networks(ctx, labels)
+		require.NoError(t, err)
+		for _, n := range networks {
+			require.NoError(t, e.RemoveNetwork(ctx, n.ID))
+		}
+		images, err := e.Images(ctx, labels)
+		require.NoError(t, err)
+		for _, i := range images {
+			require.NoError(t, e.RemoveImage(ctx, i.ID))
 		}
 	})
-	return id
 }

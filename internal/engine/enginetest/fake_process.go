@@ -1,0 +1,71 @@
+package enginetest
+
+import (
+	"context"
+	"io"
+	"net/netip"
+	"os"
+	"strings"
+
+	"github.com/octohost/octohost/internal/engine"
+	"github.com/octohost/octohost/internal/engine/enginetest/webapp"
+)
+
+// FakeProcess is what a program in a fake container has.
+type FakeProcess struct {
+	Spec           engine.Spec // with the image's environment in front of its own
+	Stdout, Stderr io.Writer
+	Signals        <-chan os.Signal // SIGTERM
+	OutOfMemory    func()           // kills the container as the kernel does; returns at once
+}
+
+// Getenv returns a variable of the container's environment.
+func (p *FakeProcess) Getenv(name string) string {
+	for i := len(p.Spec.Env) - 1; i >= 0; i-- {
+		if value, ok := strings.CutPrefix(p.Spec.Env[i], name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+func (f *Fake) process(c *fakeContainer) *FakeProcess {
+	id := c.ID
+	return &FakeProcess{
+		Spec: c.spec, Signals: c.signals,
+		Stdout: c.log.writer(false), Stderr: c.log.writer(true),
+		OutOfMemory: func() { f.OutOfMemory(id) },
+	}
+}
+
+// Webapp is the program of test containers, webapp.Run. It listens for real, on the
+// container's address, if that is one of 127.0.0.0/8; else it only behaves as if.
+func Webapp(ctx context.Context, p *FakeProcess) int {
+	getenv := p.Getenv
+	if ip, err := netip.ParseAddr(p.Spec.Address); err != nil || !ip.IsLoopback() {
+		getenv = func(name string) string {
+			if name == "LISTEN" {
+				return "none"
+			}
+			return p.Getenv(name)
+		}
+	}
+	return webapp.Run(ctx, webapp.Process{
+		Getenv: getenv, Host: p.Spec.Address, Stdout: p.Stdout, Stderr: p.Stderr, Signal: p.Signals,
+		OutOfMemory: func() {
+			p.OutOfMemory()
+			<-ctx.Done()
+		},
+	})
+}
+
+// Idle is a program that does nothing until it is told to end. It needs no network
+// and no wall clock, so it runs inside of testing/synctest.
+func Idle(ctx context.Context, p *FakeProcess) int {
+	select {
+	case <-ctx.Done():
+		return 137
+	case <-p.Signals:
+		return 0
+	}
+}
