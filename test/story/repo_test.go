@@ -102,3 +102,18 @@ func (w *world) get(host, path string) (status int, body string) {
 	}
 	return resp.StatusCode, string(text)
 }
+
+// containers returns the ids of an app's containers.
+func (w *world) containers(app string) []string {
+	return strings.Fields(w.docker("ps", "-aq", "--filter", "label=octohost.host="+w.host(), "--filter", "label=octohost.app="+app).out)
+}
+
+// inFlight counts the connections to an app's containers that are established.
+func (w *world) inFlight(app string) int {
+	n := 0
+	for _, id := range w.containers(app) {
+		ip := strings.TrimSpace(w.docker("inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", id).out)
+		n += strings.Count(w.command("ss", "-Htn", "dst", ip).out, "ESTAB")
+	}
+	return n
+}

@@ -1,0 +1,45 @@
+package sshd
+
+import (
+	"context"
+	"fmt"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/octohost/octohost/internal/octo"
+)
+
+// fingerprintExtension carries the fingerprint of the key that proved who a client
+// is, from the handshake to its sessions.
+const fingerprintExtension = "octohost-fingerprint"
+
+// offered decides whether a key would do. Clients ask this for keys that they may
+// not have, so it proves nothing (CVE-2024-45337).
+func (s *Server) offered(conn ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
+	if conn.User() != "octo" && conn.User() != "git" {
+		return nil, fmt.Errorf("user %q: only octo and git are known", conn.User())
+	}
+	if _, err := s.cfg.Key(context.Background(), ssh.FingerprintSHA256(key)); err != nil {
+		return nil, fmt.Errorf("key is not admitted: %w", err)
+	}
+	return nil, nil
+}
+
+// verified is called for the key that the client has signed with: this is who it is.
+func (s *Server) verified(_ ssh.ConnMetadata, key ssh.PublicKey, _ *ssh.Permissions, _ string) (*ssh.Permissions, error) {
+	fingerprint := ssh.FingerprintSHA256(key)
+	if _, err := s.cfg.Key(context.Background(), fingerprint); err != nil {
+		return nil, fmt.Errorf("key is not admitted: %w", err)
+	}
+	return &ssh.Permissions{Extensions: map[string]string{fingerprintExtension: fingerprint}}, nil
+}
+
+// identity says who the key of a connection belongs to now: a key that was taken
+// away opens nothing more, also on a connection that is open.
+func (s *Server) identity(ctx context.Context, fingerprint string) (octo.Identity, error) {
+	key, err := s.cfg.Key(ctx, fingerprint)
+	if err != nil {
+		return octo.Identity{}, octo.Errorf(octo.ErrDenied, "your key is no longer admitted").WithHint("ask an admin of this octohost")
+	}
+	return octo.Identity{User: key.User, Admin: key.Admin, Key: fingerprint}, nil
+}

@@ -1,0 +1,167 @@
+// Package sshd is the SSH door: it finds out by their key who somebody is, and hands
+// their session to git, to the API, or to a command. There is no shell behind it, no
+// forwarding and no file transfer (RFC 4252, RFC 4254).
+package sshd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/octohost/octohost/internal/octo"
+)
+
+// Git serves git's two protocols. The integer is the exit status for the client; an
+// error is shown to the person.
+type Git interface {
+	ReceivePack(ctx context.Context, who octo.Identity, app octo.Name, protocol string, stdio octo.Stdio) (int, error)
+	UploadPack(ctx context.Context, who octo.Identity, app octo.Name, protocol string, stdio octo.Stdio) (int, error)
+}
+
+// Terminal says whether a command's output is seen on a terminal.
+type Terminal bool
+
+// Config is what a Server needs.
+type Config struct {
+	// Admitted blocks until somebody has a key: before that nobody could get in.
+	Admitted func(context.Context) error
+	// Listen opens the door then.
+	Listen  func() (net.Listener, error)
+	HostKey ssh.Signer
+	// Key returns the key with a fingerprint, or ErrNotFound.
+	Key       func(ctx context.Context, fingerprint string) (octo.Key, error)
+	Authorize func(ctx context.Context, who octo.Identity, what octo.Action, app octo.Name) error
+	// CreateApp makes an app on its first push.
+	CreateApp func(ctx context.Context, who octo.Identity, app octo.Name) error
+	Git       Git
+	// API answers HTTP requests that come over a stream, until it ends.
+	API func(ctx context.Context, stream io.ReadWriteCloser, who octo.Identity) error
+	// Command runs a command line and returns its exit status.
+	Command func(ctx context.Context, who octo.Identity, args []string, stdio octo.Stdio, on Terminal) int
+	Log     *slog.Logger
+	Limits  Limits
+}
+
+// Limits bound what clients may take. Zero values mean the defaults.
+type Limits struct {
+	Handshake   time.Duration // to prove who one is; default 15 s
+	Connections int           // at a time; default 512
+	Sessions    int           // at a time on one connection; default 16
+	Farewell    time.Duration // for pushes under way when the daemon ends; default 60 s
+}
+
+func (l *Limits) fill() {
+	if l.Handshake == 0 {
+		l.Handshake = 15 * time.Second
+	}
+	if l.Connections == 0 {
+		l.Connections = 512
+	}
+	if l.Sessions == 0 {
+		l.Sessions = 16
+	}
+	if l.Farewell == 0 {
+		l.Farewell = 60 * time.Second
+	}
+}
+
+// maxAuthTries is how many keys a client may offer. An agent with more than this
+// should be told which one to use (IdentitiesOnly).
+const maxAuthTries = 10
+
+// Server is the SSH door.
+type Server struct {
+	cfg Config
+	ssh *ssh.ServerConfig
+}
+
+// New returns a Server.
+func New(cfg Config) *Server {
+	cfg.Limits.fill()
+	s := &Server{cfg: cfg}
+	s.ssh = &ssh.ServerConfig{
+		MaxAuthTries:              maxAuthTries,
+		ServerVersion:             "SSH-2.0-octohost",
+		PublicKeyCallback:         s.offered,
+		VerifiedPublicKeyCallback: s.verified,
+	}
+	s.ssh.AddHostKey(cfg.HostKey)
+	return s
+}
+
+// Run opens the door once somebody is admitted, and serves until ctx is done. Then
+// it takes nobody in any more; pushes under way get Limits.Farewell.
+func (s *Server) Run(ctx context.Context) error {
+	if err := s.cfg.Admitted(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("wait for the first key: %w", err)
+	}
+	l, err := s.cfg.Listen()
+	if err != nil {
+		return err
+	}
+	s.cfg.Log.Info("ssh door is open", "address", l.Addr().String())
+	defer context.AfterFunc(ctx, func() { _ = l.Close() })() // Accept tells that it is closed
+
+	var connections sync.WaitGroup
+	defer connections.Wait()
+	free := make(chan struct{}, s.cfg.Limits.Connections)
+	for {
+		conn, err := l.Accept()
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return fmt.Errorf("accept ssh connections: %w", err)
+		case err != nil: // too many open files, or a client that left: it passes
+			s.cfg.Log.Warn("cannot accept ssh connection", "err", err)
+			pause(ctx, 100*time.Millisecond)
+			continue
+		}
+		select {
+		case free <- struct{}{}:
+			connections.Go(func() {
+				defer func() { <-free }()
+				s.serve(ctx, conn)
+			})
+		default:
+			_ = conn.Close() // there are too many already
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
+
+// serve takes one client from the handshake to the end.
+func (s *Server) serve(ctx context.Context, raw net.Conn) {
+	defer raw.Close() //nolint:errcheck // it is over in any case
+	if raw.SetDeadline(time.Now().Add(s.cfg.Limits.Handshake)) != nil {
+		return
+	}
+	stop := context.AfterFunc(ctx, func() { _ = raw.Close() }) // a handshake is not worth waiting for
+	conn, channels, requests, err := ssh.NewServerConn(raw, s.ssh)
+	stop()
+	if err != nil {
+		s.cfg.Log.Debug("ssh handshake failed", "remote", raw.RemoteAddr().String(), "err", err)
+		return
+	}
+	if raw.SetDeadline(time.Time{}) != nil {
+		return
+	}
+	c := &connection{server: s, ssh: conn, fingerprint: conn.Permissions.Extensions[fingerprintExtension]}
+	c.serve(ctx, channels, requests)
+}
