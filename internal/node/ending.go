@@ -26,9 +26,7 @@ func (l *loop) autopsy(in *instance) {
 		f.Logs = l.lastLines(ctx, box.ID)
 		r, _ := l.readRelease(ctx, in.Assignment) // as it was before, if it cannot be read
 		return func() {
-			if r != nil {
-				in.setRelease(r)
-			}
+			in.reread(r)
 			if in.leaving {
 				return
 			}
@@ -71,12 +69,10 @@ func (l *loop) judge(in *instance, f *octo.Failure, slow bool) {
 // review sees whether the release of a failed instance became live all the same.
 func (l *loop) review(in *instance) {
 	l.do(in, review, func(ctx context.Context) func() {
-		r, err := l.readRelease(ctx, in.Assignment)
+		r, _ := l.readRelease(ctx, in.Assignment) // as it was before, if it cannot be read
 		return func() {
 			in.due = time.Now().Add(reviewEvery)
-			if err == nil {
-				in.setRelease(r)
-			}
+			in.reread(r)
 			if in.live() && !in.leaving {
 				in.terminal, in.attempts = false, 0
 				in.deadline, in.due = time.Time{}, time.Time{}

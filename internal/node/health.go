@@ -87,9 +87,7 @@ func (l *loop) await(in *instance) {
 		f := l.explain(ctx, silence{process: process, took: time.Since(began), last: last}, &box, tr)
 		r, _ := l.readRelease(ctx, in.Assignment) // as it was before, if it cannot be read
 		return func() {
-			if r != nil {
-				in.setRelease(r)
-			}
+			in.reread(r)
 			if in.known && !in.leaving {
 				in.examined = true
 				l.judge(in, f, true)

@@ -20,7 +20,7 @@ type instance struct {
 
 	release *octo.Release // nil until it was read
 	process octo.Process
-	missing bool // the release, or its process, is not in the store
+	missing bool // the release cannot be read, now or later
 
 	box     *engine.Container  // its container; nil means that it has none
 	known   bool               // box is the truth, as far as the engine told
@@ -185,15 +185,23 @@ func (in *instance) signal(s octo.Signal) {
 }
 
 // setRelease takes over the release and the process of it.
-func (in *instance) setRelease(r *octo.Release) {
+func (in *instance) setRelease(r *octo.Release) error {
 	p, ok := r.Process(in.Process)
 	if !ok {
-		in.missing = true
-		return
+		return octo.Errorf(octo.ErrNotFound, "release %s of %s has no process %s", r.Version(), r.App, in.Process)
 	}
 	p.Check.Path = cmp.Or(p.Check.Path, "/")
 	p.Check.Deadline = cmp.Or(p.Check.Deadline, octo.DefaultDeadline)
-	in.release, in.process, in.missing = r, p, false
+	in.release, in.process = r, p
+	return nil
+}
+
+// reread takes over the release as it is now (nil: it could not be read). Only its
+// outcome can differ; one that lost the process is not believed.
+func (in *instance) reread(r *octo.Release) {
+	if r != nil {
+		_ = in.setRelease(r)
+	}
 }
 
 // setBox takes over what the engine said of the container (nil: there is none).

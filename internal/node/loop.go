@@ -95,12 +95,13 @@ func (l *loop) post(apply func()) {
 func (l *loop) do(in *instance, a action, work func(context.Context) func()) {
 	ctx, cancel := context.WithCancel(l.ctx)
 	in.busy, in.cancel = a, cancel
+	l.publish(in) // what is about to be stopped is no address any more
 	l.tasks.Go(func() {
-		defer cancel()
 		apply := work(ctx)
 		l.post(func() {
 			in.busy, in.cancel = rest, nil
 			apply()
+			cancel() // not before: until now it says that the task was interrupted
 			l.advance(in)
 		})
 	})

@@ -88,7 +88,13 @@ func (r *reporter) hold(ctx context.Context) error {
 // write asks the loop for a report and writes it.
 func (r *reporter) write(ctx context.Context, lease store.Lease) error {
 	answer := make(chan []octo.Instance, 1)
-	r.loop.post(func() { answer <- r.loop.report() })
+	r.loop.post(func() {
+		select {
+		case <-r.woken: // what woke is part of this report
+		default:
+		}
+		answer <- r.loop.report()
+	})
 	select {
 	case report := <-answer:
 		value, err := encodeReport(report)

@@ -30,21 +30,27 @@ func (l *loop) readRelease(ctx context.Context, a octo.Assignment) (*octo.Releas
 	return &doc.Value, nil
 }
 
+// isPassing reports whether an error says nothing about what was asked for, so that
+// it may be asked for again.
+func isPassing(err error) bool {
+	return errors.Is(err, octo.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+}
+
 // load reads the release of an instance.
 func (l *loop) load(in *instance) {
 	l.do(in, load, func(ctx context.Context) func() {
 		r, err := l.readRelease(ctx, in.Assignment)
 		return func() {
-			in.missing = errors.Is(err, octo.ErrNotFound)
 			if err == nil {
-				in.setRelease(r)
+				err = in.setRelease(r)
 			}
-			switch {
-			case err != nil && !in.missing, in.missing && !in.leaving:
+			// What leaves does not wait for a document that will never be right.
+			in.missing = err != nil && !isPassing(err)
+			if err != nil && !(in.missing && in.leaving) {
 				l.failed(in, "load", err)
-			default:
-				in.troubles = 0
+				return
 			}
+			in.troubles = 0
 		}
 	})
 }
@@ -121,12 +127,9 @@ var errClash = errors.New("a container of the instance exists")
 func (l *loop) notStarted(ctx context.Context, in *instance, err error) func() {
 	r, _ := l.readRelease(ctx, in.Assignment) // as it was before, if it cannot be read
 	return func() {
-		if r != nil {
-			in.setRelease(r)
-		}
+		in.reread(r)
 		switch {
-		case errors.Is(err, context.Canceled):
-		case errors.Is(err, octo.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
+		case isPassing(err):
 			l.failed(in, "start", err)
 		case errors.Is(err, errClash): // it is looked at now
 		default:
@@ -150,7 +153,7 @@ func (l *loop) restart(in *instance) {
 				l.launched(in)
 				l.took(in, &c, asOf)
 				return
-			case errors.Is(err, octo.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+			case isPassing(err):
 				l.failed(in, "restart", err)
 			case !errors.Is(err, octo.ErrNotFound):
 				l.log.Warn("container cannot be started again", "app", in.App, "release", in.Release, "instance", in.Instance, "err", err)
