@@ -1,0 +1,132 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/octohost/octohost/internal/api"
+	"github.com/octohost/octohost/internal/control"
+	"github.com/octohost/octohost/internal/deploy"
+	"github.com/octohost/octohost/internal/git"
+	"github.com/octohost/octohost/internal/node"
+	"github.com/octohost/octohost/internal/octo"
+	"github.com/octohost/octohost/internal/platform"
+	"github.com/octohost/octohost/internal/proxy"
+	"github.com/octohost/octohost/internal/reap"
+	"github.com/octohost/octohost/internal/sshd"
+)
+
+// build makes the rooms and shows each what it needs of the others.
+func (d *Daemon) build() error {
+	d.journal = platform.NewJournal(d.store, d.log)
+	for _, make := range []func() error{d.buildProxy, d.buildNode, d.buildDeploy, d.buildPlatform, d.buildSSH} {
+		if err := make(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *Daemon) buildProxy() (err error) {
+	cfg := proxy.Config{
+		Listener: d.web, Log: d.log,
+		Resolve: func(id octo.InstanceID) (string, bool) { return d.agent.Address(id) },
+	}
+	if d.access != nil {
+		cfg.AccessLog = d.access
+	}
+	if d.proxy, err = proxy.New(cfg); err != nil {
+		return fmt.Errorf("make proxy: %w", err)
+	}
+	return nil
+}
+
+func (d *Daemon) buildNode() (err error) {
+	name := nodeName(d.settings)
+	d.agent, err = node.New(node.Config{
+		Name: name, Host: d.host, Engine: d.engine, Store: d.store, Proxy: d.proxy,
+		Pools: d.settings.Networks, Record: d.journal.Record, Log: d.log,
+		Facts: octo.Node{Name: name, Version: d.program.Version, Started: time.Now().UTC()},
+	})
+	if err != nil {
+		return fmt.Errorf("make node agent: %w", err)
+	}
+	d.control = control.New(control.Config{
+		Node: name, Domain: d.site.domain, Store: d.store, Ready: d.agent.Ready(),
+		Record: d.journal.Record, Log: d.log,
+	})
+	return nil
+}
+
+func (d *Daemon) buildDeploy() error {
+	executable, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find own program: %w", err)
+	}
+	d.repos, err = git.New(git.Config{
+		Dir: filepath.Join(d.settings.Data, "git"), Socket: filepath.Join(d.settings.Data, "hook.sock"),
+		Executable: executable, MaxPush: int64(d.settings.Git.MaxPush), Free: d.room, Log: d.log,
+		Deploy: func(ctx context.Context, push octo.Push, out io.Writer) error { return d.deployer.Push(ctx, push, out) },
+		Branch: func(ctx context.Context, app octo.Name) (string, error) { return d.platform.Branch(ctx, app) },
+	})
+	if err != nil {
+		return fmt.Errorf("open repositories: %w", err)
+	}
+	cpu := d.settings.Build.CPU
+	if cpu == 0 {
+		cpu = max(1, float64(runtime.NumCPU())/2)
+	}
+	d.deployer = deploy.New(deploy.Config{
+		Host: d.host, Store: d.store, Source: d.repos, Builder: d.builder(), Images: d.engine, Router: d.proxy,
+		URL: d.site.url, Room: d.room, Memory: int64(d.settings.Build.Memory), CPU: cpu,
+		Record: d.journal.Record, Log: d.log,
+	})
+	d.reaper = reap.New(reap.Config{
+		Host: d.host, Store: d.store, Engine: d.engine, Idle: d.deployer.Idle,
+		Repository: d.repos.Remove, Events: d.journal.ForgetEvents, Keep: d.settings.Keep,
+		Record: d.journal.Record, Log: d.log,
+	})
+	return nil
+}
+
+func (d *Daemon) buildPlatform() error {
+	d.platform = platform.New(platform.Config{
+		Store: d.store, Engine: d.engine, Deployer: d.deployer, URL: d.site.url, GitURL: d.site.gitURL,
+		ParseKey: sshd.ParseAuthorizedKey, Record: d.journal.Record, Log: d.log,
+	})
+	d.api = api.NewServer(api.Config{
+		Apps: d.platform, Releases: d.platform, Keys: d.platform, Activity: d.platform,
+		Authorize: d.platform.Authorize, Doctor: d.doctor, Version: d.program.Version, Log: d.log,
+	})
+	return nil
+}
+
+func (d *Daemon) buildSSH() error {
+	key, err := sshd.LoadHostKey(filepath.Join(d.settings.Data, "ssh_host_ed25519_key"))
+	if err != nil {
+		return err
+	}
+	d.ssh = sshd.New(sshd.Config{
+		Admitted: d.platform.Admitted,
+		Listen:   func() (net.Listener, error) { return listen("ssh", d.settings.SSH) },
+		HostKey:  key, Key: d.platform.Key, Authorize: d.platform.Authorize, Git: d.repos,
+		CreateApp: func(ctx context.Context, who octo.Identity, app octo.Name) error {
+			_, err := d.platform.CreateApp(ctx, who, app)
+			return err
+		},
+		API: d.api.ServeStream,
+		Command: func(ctx context.Context, who octo.Identity, args []string, stdio octo.Stdio, on sshd.Terminal) int {
+			return d.program.Command(ctx, d.api.Handler(who), args, stdio, bool(on))
+		},
+		Log: d.log,
+	})
+	return nil
+}
+
+func (d *Daemon) builder() deploy.Builder { return d.engine }

@@ -1,0 +1,119 @@
+package daemon
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/octohost/octohost/internal/octo"
+)
+
+// hostID returns the random id that tells this octohost's containers and images from
+// those of others on the same engine. It is made once and kept in a file.
+func hostID(path string) (string, error) {
+	text, err := os.ReadFile(path)
+	if err == nil {
+		return strings.TrimSpace(string(text)), nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails, by crypto/rand
+	id := hex.EncodeToString(b[:])
+	return id, writeFile(path, []byte(id+"\n"), 0o600)
+}
+
+// writeFile writes a file whole or not at all, also when the power fails.
+func writeFile(path string, text []byte, mode fs.FileMode) error {
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name()) //nolint:errcheck // it has its name by then, or is of no use
+	_, err = tmp.Write(text)
+	err = errors.Join(err, tmp.Chmod(mode), tmp.Sync(), tmp.Close())
+	if err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), path)
+}
+
+// listen binds an address, and explains when it cannot.
+func listen(what, addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	switch {
+	case err == nil:
+		return l, nil
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, octo.Errorf(octo.ErrConflict, "%s: %s is in use by another program", what, addr).
+			WithHint("see which with: ss -ltnp; or choose another address with --%s", what)
+	case errors.Is(err, syscall.EACCES):
+		return nil, octo.Errorf(octo.ErrDenied, "%s: not allowed to listen on %s", what, addr).
+			WithHint("ports below 1024 need the capability that the systemd unit gives (make install), or another port with --%s", what)
+	}
+	return nil, octo.Errorf(octo.ErrInvalid, "%s: cannot listen on %q: %v", what, addr, err).WithHint("give host:port, for example :%s", map[string]string{"http": "80", "ssh": "2222"}[what])
+}
+
+// accessLog is where the proxy writes a line for each request.
+type accessLog struct{ *os.File }
+
+// openAccessLog opens the file that the settings name; "" means none, "-" means
+// standard output.
+func openAccessLog(path string) (*accessLog, error) {
+	switch path {
+	case "":
+		return nil, nil
+	case "-":
+		return &accessLog{os.Stdout}, nil
+	}
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
+	if err != nil {
+		return nil, octo.Errorf(octo.ErrInvalid, "cannot open the access log: %v", err)
+	}
+	return &accessLog{f}, nil
+}
+
+// freeBytes is how much an ordinary program may still write to the file system that
+// holds dir.
+func freeBytes(dir string) (octo.Size, error) {
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(dir, &st); err != nil {
+		return 0, fmt.Errorf("look at the disk of %s: %w", dir, err)
+	}
+	return octo.Size(st.Bavail) * octo.Size(st.Bsize), nil //nolint:unconvert // the types differ between systems
+}
+
+// room refuses new work when a disk that it would fill is nearly full.
+func (d *Daemon) room() error {
+	for _, dir := range d.disks() {
+		free, err := freeBytes(dir)
+		if err != nil {
+			continue // not there, or on another machine: the work itself will tell
+		}
+		if free < d.settings.DiskFloor {
+			return octo.Errorf(octo.ErrUnavailable, "only %s are free on the disk of %s, less than the floor of %s", free, dir, d.settings.DiskFloor).
+				WithHint("make room there (octo apps:destroy, docker system prune), or lower disk_floor in octo.toml")
+		}
+	}
+	return nil
+}
+
+// disks are the directories whose file systems pushes and builds fill.
+func (d *Daemon) disks() []string {
+	dirs := []string{d.settings.Data}
+	ctx, cancel := context.WithTimeout(context.Background(), engineWait)
+	defer cancel()
+	if info, err := d.engine.Info(ctx); err == nil && info.Root != "" {
+		dirs = append(dirs, info.Root)
+	}
+	return dirs
+}

@@ -1,0 +1,102 @@
+package daemon
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+
+	"github.com/octohost/octohost/internal/octo"
+)
+
+// site knows under which addresses this octohost is reached.
+type site struct {
+	domain   string
+	httpPort string // "" when it is 80
+	sshHost  string
+	sshPort  string
+}
+
+// newSite works out the addresses from the settings and the ports that were bound.
+func newSite(s Settings, httpAddr, sshAddr string) (site, error) {
+	httpHost, httpPort, err := net.SplitHostPort(httpAddr)
+	if err != nil {
+		return site{}, octo.Errorf(octo.ErrInvalid, "http is %q", httpAddr).WithHint("give host:port, for example :80")
+	}
+	sshHost, sshPort, err := net.SplitHostPort(sshAddr)
+	if err != nil {
+		return site{}, octo.Errorf(octo.ErrInvalid, "ssh is %q", sshAddr).WithHint("give host:port, for example :2222")
+	}
+	w := site{domain: s.Domain, httpPort: httpPort, sshHost: sshHost, sshPort: sshPort}
+	if w.domain == "" {
+		w.domain = defaultDomain(httpHost)
+	}
+	if w.httpPort == "80" {
+		w.httpPort = ""
+	}
+	if ip, err := netip.ParseAddr(sshHost); sshHost == "" || err == nil && ip.IsUnspecified() {
+		w.sshHost = w.domain
+	}
+	return w, nil
+}
+
+// defaultDomain finds a domain whose every sub-domain leads here without anybody
+// configuring DNS: localhost (RFC 6761 §6.3) when only this machine can reach us,
+// else the address by sslip.io.
+func defaultDomain(host string) string {
+	ip, err := netip.ParseAddr(host)
+	if host == "localhost" || err == nil && ip.IsLoopback() {
+		return "localhost"
+	}
+	if err != nil || ip.IsUnspecified() {
+		ip = outboundIP()
+	}
+	if !ip.IsValid() {
+		return "localhost"
+	}
+	return strings.NewReplacer(".", "-", ":", "-").Replace(ip.String()) + ".sslip.io"
+}
+
+// outboundIP is the address from which this machine speaks to the world. Nothing is
+// sent: connecting a datagram socket only asks the routing table.
+func outboundIP() netip.Addr {
+	conn, err := net.Dial("udp", "192.0.2.1:9") // TEST-NET-1, RFC 5737
+	if err != nil {
+		return netip.Addr{}
+	}
+	defer conn.Close() //nolint:errcheck // nothing was sent
+	addr, ok := conn.LocalAddr().(*net.UDPAddr)
+	if !ok {
+		return netip.Addr{}
+	}
+	return addr.AddrPort().Addr().Unmap()
+}
+
+// url is where an app is reached.
+func (w site) url(app octo.Name) string {
+	host := string(app) + "." + w.domain
+	if w.httpPort != "" {
+		host = net.JoinHostPort(host, w.httpPort)
+	}
+	return "http://" + host
+}
+
+// gitURL is where an app is pushed to.
+func (w site) gitURL(app octo.Name) string {
+	return fmt.Sprintf("ssh://octo@%s/%s", net.JoinHostPort(w.sshHost, w.sshPort), app)
+}
+
+// nodeName is what this machine is called when nobody says: its host name, as far as
+// that is a valid name.
+func nodeName(s Settings) string {
+	if s.Node != "" {
+		return s.Node
+	}
+	host, err := os.Hostname()
+	if err != nil || host == "" {
+		return "node"
+	}
+	name, _, _ := strings.Cut(strings.ToLower(host), ".")
+	return name
+}
