@@ -79,7 +79,9 @@ func (r *rig) place(id octo.InstanceID, addr string) {
 // run starts an instance that answers with h.
 func (r *rig) run(id octo.InstanceID, h http.HandlerFunc) *httptest.Server {
 	r.t.Helper()
-	srv := httptest.NewServer(h)
+	srv := httptest.NewUnstartedServer(h)
+	srv.Config.DisableGeneralOptionsHandler = true
+	srv.Start()
 	r.t.Cleanup(srv.Close)
 	r.place(id, srv.Listener.Addr().String())
 	return srv

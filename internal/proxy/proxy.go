@@ -161,8 +161,12 @@ func (p *Proxy) handle(w http.ResponseWriter, r *http.Request) {
 	x.finished = true
 }
 
-// conclude ends an exchange and writes down how it went.
+// conclude ends an exchange and writes down how it went. Of an answer that broke off
+// the client gets what there was; net/http would throw away what is buffered.
 func (p *Proxy) conclude(x *exchange) {
+	if !x.finished && x.begun() && !x.upgraded {
+		_ = x.FlushError() // x has taken note of it
+	}
 	rec := x.record() // before the end of its context looks like a client that left
 	x.end()
 	p.access.add(&rec)

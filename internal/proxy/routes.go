@@ -39,21 +39,23 @@ func newRoutes(f *fleet, log *slog.Logger) *routes {
 func (r *routes) set(changes map[string][]octo.Route, only bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	old := r.table.Load()
-	e, now, changed := old.edit(), time.Now().UnixNano(), !old.loaded
+	old, now := r.table.Load(), time.Now().UnixNano()
+	var swaps []swap
 	if only {
-		for name := range r.shards {
+		for _, name := range slices.Sorted(maps.Keys(r.shards)) {
 			if _, ok := changes[name]; !ok {
-				changed = r.setShard(e, name, nil, now) || changed
+				swaps = append(swaps, r.setShard(name, nil, now)...)
 			}
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(changes)) {
-		changed = r.setShard(e, name, changes[name], now) || changed
+		swaps = append(swaps, r.setShard(name, changes[name], now)...)
 	}
-	if !changed {
+	if len(swaps) == 0 && old.loaded {
 		return
 	}
+	e := old.edit()
+	e.apply(swaps)
 	r.table.Store(e.done())
 	close(old.next)
 	for _, c := range e.conflicts {
@@ -61,28 +63,26 @@ func (r *routes) set(changes map[string][]octo.Route, only bool) {
 	}
 }
 
-// setShard enters the routes of one shard into e and reports whether any changed.
-func (r *routes) setShard(e *tableEdit, name string, list []octo.Route, now int64) bool {
-	was, is, changed := r.shards[name], make(shard, len(list)), false
+// setShard takes the routes of one shard and returns what they change.
+func (r *routes) setShard(name string, list []octo.Route, now int64) (swaps []swap) {
+	was, is := r.shards[name], make(shard, len(list))
 	for i := range list {
 		app := list[i].App
-		if _, twice := is[app]; twice {
-			r.log.Warn("app routed twice", "app", app, "shard", name)
-			continue
-		}
 		before := was[app]
-		if before != nil && sameRoute(before.route, list[i]) {
+		switch {
+		case is[app] != nil:
+			r.log.Warn("app routed twice", "app", app, "shard", name)
+		case before != nil && sameRoute(before.route, list[i]):
 			is[app] = before
-			continue
+		default:
+			is[app] = r.newSite(list[i], before, now)
+			swaps = append(swaps, swap{before, is[app]})
+			r.release(before)
 		}
-		is[app], changed = r.newSite(list[i], before, now), true
-		e.replace(before, is[app])
-		r.release(before)
 	}
 	for app, before := range was {
 		if is[app] == nil {
-			changed = true
-			e.replace(before, nil)
+			swaps = append(swaps, swap{before, nil})
 			r.release(before)
 		}
 	}
@@ -90,7 +90,7 @@ func (r *routes) setShard(e *tableEdit, name string, list []octo.Route, now int6
 	if len(is) == 0 {
 		delete(r.shards, name)
 	}
-	return changed
+	return swaps
 }
 
 // newSite makes a site of a route, of which it keeps nothing that its giver could

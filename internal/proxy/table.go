@@ -71,17 +71,25 @@ func (e *tableEdit) done() *table {
 	return &table{hosts: e.hosts.index, apps: e.apps.index, next: make(chan struct{}), loaded: true}
 }
 
-// replace puts a site in the place of another of the same app; either may be nil.
-func (e *tableEdit) replace(was, is *site) {
-	if was != nil {
-		e.drop(was, is)
+// swap is a site that takes the place of another of the same app; either may be nil.
+type swap struct{ was, is *site }
+
+// apply carries out swaps: all that is given up first, so that it does not matter
+// in which order they come who gets it.
+func (e *tableEdit) apply(swaps []swap) {
+	for _, s := range swaps {
+		if s.was != nil {
+			e.drop(s.was, s.is)
+		}
 	}
-	if is == nil {
-		return
-	}
-	e.apps.set(string(is.route.App), is)
-	for _, host := range is.hosts {
-		e.claim(host, was, is)
+	for _, s := range swaps {
+		if s.is == nil {
+			continue
+		}
+		e.apps.set(string(s.is.route.App), s.is)
+		for _, host := range s.is.hosts {
+			e.claim(host, s.was, s.is)
+		}
 	}
 }
 
