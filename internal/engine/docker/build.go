@@ -2,10 +2,12 @@ package docker
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/moby/moby/api/types/build"
@@ -27,11 +29,12 @@ func (e *Engine) Build(ctx context.Context, spec engine.BuildSpec, source io.Rea
 		opts.CPUPeriod, opts.CPUQuota = cpuPeriod, int64(spec.CPU*cpuPeriod)
 	}
 	c := &classic{steps: engine.NewSteps(out), labelled: len(spec.Labels) > 0}
-	if err := e.runBuild(ctx, opts, source, c.take); err != nil {
-		c.steps.Flush()
+	err := e.runBuild(ctx, opts, source, c.take)
+	c.steps.Flush()
+	e.keepCache(ctx, spec, c.leaves(err == nil))
+	if err != nil {
 		return "", buildError(err, c.step)
 	}
-	c.steps.Flush()
 	return finished(c.id)
 }
 
@@ -117,6 +120,7 @@ type classic struct {
 	step     string // the step under way
 	waiting  bool   // it is not printed yet: it may turn out to be cached
 	hidden   bool
+	stages   []string // the last image of each stage so far; empty before its first step
 	id       string
 }
 
@@ -146,7 +150,10 @@ func (c *classic) stream(text string) {
 			c.steps.Cached(c.step)
 		}
 		c.waiting = false
-	case strings.HasPrefix(text, " ---> "), strings.HasPrefix(text, "Removing intermediate container "):
+	case strings.HasPrefix(text, " ---> "):
+		c.announce()
+		c.made(strings.TrimSpace(strings.TrimPrefix(text, " ---> ")))
+	case strings.HasPrefix(text, "Removing intermediate container "):
 		c.announce()
 	case text == "\n", strings.HasPrefix(text, "Successfully built "), strings.HasPrefix(text, "Successfully tagged "):
 	default:
@@ -165,6 +172,31 @@ func (c *classic) begin(text string) {
 	at, total, _ := strings.Cut(count, "/")
 	c.step, c.waiting = "["+count+"] "+instruction, true
 	c.hidden = c.labelled && at == total && strings.HasPrefix(instruction, "LABEL ")
+}
+
+// made takes the short id of the image that a step has made.
+func (c *classic) made(id string) {
+	_, instruction, _ := strings.Cut(c.step, "] ")
+	switch {
+	case strings.HasPrefix(strings.ToUpper(instruction), "FROM "):
+		c.stages = append(c.stages, "") // that image is somebody else's
+	case len(c.stages) > 0 && isHex(id):
+		c.stages[len(c.stages)-1] = id
+	}
+}
+
+// leaves returns the last images of all stages, but for the result itself.
+func (c *classic) leaves(done bool) []string {
+	stages := c.stages
+	if done {
+		stages = stages[:max(len(stages)-1, 0)]
+	}
+	return slices.DeleteFunc(slices.Clone(stages), func(id string) bool { return id == "" })
+}
+
+func isHex(text string) bool {
+	_, err := hex.DecodeString(text)
+	return err == nil && text != ""
 }
 
 func (c *classic) announce() {

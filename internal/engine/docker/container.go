@@ -14,8 +14,11 @@ import (
 	"github.com/octohost/octohost/internal/octo"
 )
 
-// cleanupTimeout bounds the removal of what a failed Start left behind.
-const cleanupTimeout = 10 * time.Second
+// What Start does even if its context has ended is bounded by these.
+const (
+	createTimeout  = time.Minute
+	cleanupTimeout = 10 * time.Second
+)
 
 // Start creates a container and starts it. If it cannot be started nothing is
 // left of it. ErrConflict says that its name or address is taken, ErrNotFound that
@@ -25,17 +28,30 @@ func (e *Engine) Start(ctx context.Context, spec engine.Spec) (engine.Container,
 	if err != nil {
 		return engine.Container{}, err
 	}
-	made, err := e.client.ContainerCreate(ctx, opts)
+	id, err := e.create(ctx, opts)
 	if err != nil {
-		if ctx.Err() != nil {
-			e.abandon(ctx, spec) // it may have been made all the same
-		}
 		return engine.Container{}, e.startError(err, spec)
 	}
-	if _, err := e.client.ContainerStart(ctx, made.ID, client.ContainerStartOptions{}); err != nil {
-		return engine.Container{}, errors.Join(e.startError(err, spec), e.discard(ctx, made.ID))
+	if _, err := e.client.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
+		return engine.Container{}, errors.Join(e.startError(err, spec), e.discard(ctx, id))
 	}
-	return e.Inspect(ctx, made.ID)
+	c, err := e.Inspect(ctx, id)
+	if err != nil {
+		return engine.Container{}, errors.Join(err, e.discard(ctx, id))
+	}
+	return c, nil
+}
+
+// create is not interrupted when ctx ends: the engine would go on with it, and
+// nobody would know the id of what it made.
+func (e *Engine) create(ctx context.Context, opts client.ContainerCreateOptions) (id string, err error) {
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	creating, cancel := context.WithTimeout(context.WithoutCancel(ctx), createTimeout)
+	defer cancel()
+	made, err := e.client.ContainerCreate(creating, opts)
+	return made.ID, err
 }
 
 // startError says in plain words what is wrong with the image, where the engine
@@ -58,17 +74,6 @@ func (e *Engine) discard(ctx context.Context, id string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
 	return e.Remove(ctx, id)
-}
-
-// abandon removes a container whose creation was interrupted, if it is this one:
-// never started, and labelled as asked.
-func (e *Engine) abandon(ctx context.Context, spec engine.Spec) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
-	defer cancel()
-	c, err := e.Inspect(ctx, spec.Name)
-	if err == nil && c.State == engine.StateCreated && len(spec.Labels) > 0 && hasLabels(c.Labels, spec.Labels) {
-		_ = e.Remove(ctx, c.ID) // the caller learns that ctx ended; its next list shows what is left
-	}
 }
 
 // Restart starts a container again that has stopped, with the same address. One

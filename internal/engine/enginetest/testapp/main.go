@@ -3,7 +3,7 @@
 // images that have no shell:
 //
 //	testapp exit 3         ends with code 3
-//	testapp sleep 10s      waits
+//	testapp sleep 10s …    waits
 //	testapp say TEXT…      prints TEXT, a line per argument
 //	testapp cat FILE…      prints files
 //	testapp write FILE TEXT
@@ -41,7 +41,7 @@ func tool(name string, args []string) int {
 	case name == "exit" && len(args) == 1:
 		code, _ := strconv.Atoi(args[0]) // a word is as good as 0
 		return code
-	case name == "sleep" && len(args) == 1:
+	case name == "sleep" && len(args) > 0: // further words mark it in the list of processes
 		var d time.Duration
 		if d, err = time.ParseDuration(args[0]); err == nil {
 			time.Sleep(d)

@@ -25,7 +25,7 @@ import (
 //	/upload           the number of bytes received
 //	/env              the environment
 //	/file?path=…      a file of the container, such as /proc/self/status
-//	/dial?addr=…      connects to host:port and says "ok", or why not
+//	/dial?addr=…      connects to host:port (within for=…) and says "ok", or why not
 //	/raw              says whether a raw socket may be opened
 //	/spawn?n=10       starts n threads and says how many it got
 //	/exit?code=1      ends the process
@@ -149,7 +149,7 @@ func (h *handler) file(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *handler) dial(w http.ResponseWriter, r *http.Request) {
-	conn, err := net.DialTimeout("tcp", r.FormValue("addr"), time.Second)
+	conn, err := net.DialTimeout("tcp", r.FormValue("addr"), period(r.FormValue("for"), time.Second))
 	if err != nil {
 		write(w, err.Error()+"\n")
 		return

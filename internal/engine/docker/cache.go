@@ -1,0 +1,83 @@
+package docker
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/moby/moby/api/types/build"
+	"github.com/moby/moby/client"
+
+	"github.com/octohost/octohost/internal/engine"
+)
+
+// keepCache makes the images that the classic builder leaves besides its result
+// known as the app's: the stages that were only copied from, and as far as a failed
+// build got. They make the next build faster, but the builder gives them no labels
+// and never removes them, so they would pile up unseen. What was kept of the build
+// before goes, as far as it is not the same.
+//
+// Nothing depends on it, so it has no error: what goes wrong here costs disk, and
+// the next build tries again.
+func (e *Engine) keepCache(ctx context.Context, spec engine.BuildSpec, leaves []string) {
+	labels := map[string]string{engine.LabelCache: "1", engine.LabelHost: spec.Labels[engine.LabelHost]}
+	if labels[engine.LabelHost] == "" {
+		return // nobody could tell whose it is
+	}
+	if app := spec.Labels[engine.LabelApp]; app != "" {
+		labels[engine.LabelApp] = app
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), createTimeout)
+	defer cancel()
+	before, err := e.Images(ctx, labels)
+	if err != nil {
+		return
+	}
+	kept := make([]string, 0, len(leaves))
+	for _, leaf := range leaves {
+		if id, err := e.label(ctx, leaf, labels); err == nil {
+			kept = append(kept, id)
+		}
+	}
+	for _, image := range before {
+		if !slices.Contains(kept, image.ID) {
+			_ = e.RemoveImage(ctx, image.ID) // see above
+		}
+	}
+}
+
+// label makes an image that is the same as another but for its labels.
+func (e *Engine) label(ctx context.Context, id string, labels map[string]string) (string, error) {
+	c := &classic{steps: engine.NewSteps(io.Discard)}
+	opts := buildOptions(engine.BuildSpec{Dockerfile: "Dockerfile", Labels: labels})
+	opts.Version = build.BuilderV1
+	err := e.runBuild(ctx, opts, bytes.NewReader(fileTar("Dockerfile", "FROM "+id+"\n")), c.take)
+	return c.id, err
+}
+
+// fileTar returns the tar of one small file.
+func fileTar(name, text string) []byte {
+	var out bytes.Buffer
+	w := tar.NewWriter(&out)
+	_ = w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(text))}) // a buffer takes everything
+	_, _ = io.WriteString(w, text)
+	_ = w.Close()
+	return out.Bytes()
+}
+
+// PruneBuildCache removes what BuildKit has not used for longest, until its cache is
+// at most keep bytes, and returns how much it gained. The cache belongs to the
+// engine: it is not only octohost's, and it can always be made again.
+func (e *Engine) PruneBuildCache(ctx context.Context, keep int64) (int64, error) {
+	result, err := e.client.BuildCachePrune(ctx, client.BuildCachePruneOptions{All: true, ReservedSpace: max(keep, 1), MaxUsedSpace: max(keep, 1)})
+	if err != nil {
+		return 0, e.fail(err, "prune build cache")
+	}
+	if result.Report.SpaceReclaimed > 1<<62 {
+		return 0, fmt.Errorf("prune build cache: it says that it gained %d bytes", result.Report.SpaceReclaimed)
+	}
+	return int64(result.Report.SpaceReclaimed), nil //nolint:gosec // checked
+}
