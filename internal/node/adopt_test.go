@@ -244,17 +244,18 @@ func TestAgent_AddressIsTaken(t *testing.T) {
 	inBubble(t, enginetest.FakeConfig{}, func(r *rig) {
 		runThree(r)
 		c := r.container("hello.web.v1.1")
+		r.stop()
 		require.NoError(r.t, r.fake.Stop(context.Background(), c.ID, time.Second))
-		// Somebody else has the next address, and that of the one that ended.
+		// Somebody else has the next addresses, and that of the one that ended.
 		r.occupy("10.213.0.5", "10.213.0.6", c.Labels[labelAddress])
-		after(time.Second)
+		r.run()
+		after(2 * time.Second)
 		require.Equal(r.t, allThree, r.phases())
 		require.Equal(r.t, "10.213.0.7", r.container("hello.web.v1.1").Address)
 	})
 }
 
-// occupy gives addresses to containers of somebody else, before the agent can react
-// to anything that happened.
+// occupy gives addresses to containers of somebody else.
 func (r *rig) occupy(addresses ...string) {
 	for _, a := range addresses {
 		_, err := r.fake.Start(context.Background(), engine.Spec{

@@ -197,9 +197,6 @@ func addressesOf(net engine.Network) (*addresses, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read subnet: %w", err)
 	}
-	if net.Reserved == "" {
-		net.Reserved = net.Gateway
-	}
 	reserved, err := parseRange(net.Reserved)
 	if err != nil {
 		return nil, fmt.Errorf("read reserved range: %w", err)

@@ -241,16 +241,16 @@ func (r *rig) phases() []string {
 	return out
 }
 
-// inBubble runs a test in a bubble of its own time. After settle nothing is left to
-// be done before time goes on.
+// inBubble runs a test in a bubble of its own time, which goes on only when nothing
+// is left to be done.
 func inBubble(t *testing.T, cfg enginetest.FakeConfig, f func(*rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) { f(newRig(t, cfg)) })
 }
 
-// after lets time go on, and then everything that follows from it happen.
+// after lets the time of a bubble go on, and then everything that follows happen.
 func after(d time.Duration) {
-	time.Sleep(d) // in a bubble only
+	<-time.After(d)
 	synctest.Wait()
 }
 
