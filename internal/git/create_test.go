@@ -1,6 +1,7 @@
 package git
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
@@ -107,4 +108,24 @@ func TestVersion_OldOnesAreRefused(t *testing.T) {
 	_, err = Version(t.Context())
 	require.ErrorIs(t, err, octo.ErrUnavailable)
 	require.ErrorContains(t, err, "apt-get install git")
+}
+
+func TestMaintain_PacksTogether(t *testing.T) {
+	h := startHost(t, func(r *Repos) { r.limits.packs = 5 })
+	c := newClone(t, h, "hello")
+	first := c.git("rev-parse", "HEAD")
+	require.NoError(t, h.Maintain(t.Context(), "nothing"))
+	for i := range 5 {
+		c.git("commit", "-q", "--allow-empty", "-m", fmt.Sprint(i))
+		c.git("push", "-q", "octo", "main")
+		require.NoError(t, h.Tag(t.Context(), "hello", i+1, first))
+	}
+	require.NoError(t, h.Maintain(t.Context(), "hello"))
+	packs, err := filepath.Glob(escapeGlob(h.dir("hello")) + "/objects/pack/*.pack")
+	require.NoError(t, err)
+	require.Len(t, packs, 1)
+	require.Equal(t, first, h.ref("hello", "refs/octo/releases/v5"))
+	c.commit("more", "more")
+	c.git("push", "octo", "main")
+	c.git("clone", "-q", "octo@door:hello", t.TempDir())
 }

@@ -63,7 +63,7 @@ func readFiles(r *bufio.Reader, paths []string) (map[string][]byte, error) {
 	for _, path := range paths {
 		data, found, err := readObject(r)
 		if errors.Is(err, errTooLarge) {
-			return nil, octo.Errorf(octo.ErrInvalid, "%s is larger than %s", oneLine(path), humanSize(maxFile))
+			return nil, octo.Errorf(octo.ErrInvalid, "%s is larger than %s", oneLine(path), octo.Size(maxFile))
 		}
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", path, err)

@@ -1,7 +1,6 @@
 package git
 
 import (
-	"fmt"
 	"io"
 	"sync"
 	"time"
@@ -47,7 +46,7 @@ func (in *intake) copy(to io.Writer, from io.Reader) {
 }
 
 func tooLarge(most int64) error {
-	return octo.Errorf(octo.ErrInvalid, "this push is larger than %s", humanSize(most)).
+	return octo.Errorf(octo.ErrInvalid, "this push is larger than %s", octo.Size(most)).
 		WithHint("keep large files out of git (build results, media, data: also out of its history), or raise max_push on the server")
 }
 
@@ -87,17 +86,4 @@ func (in *intake) err() error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	return in.cause
-}
-
-// humanSize prints bytes for people: "1.0 GiB".
-func humanSize(n int64) string {
-	const unit = 1024
-	if n < unit {
-		return fmt.Sprintf("%d B", n)
-	}
-	v, i := float64(n)/unit, 0
-	for v >= unit && i < 3 {
-		v, i = v/unit, i+1
-	}
-	return fmt.Sprintf("%.1f %ciB", v, "KMGT"[i])
 }

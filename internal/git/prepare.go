@@ -53,6 +53,9 @@ func (r *Repos) config(v release) string {
 	%s
 	# Larger files are streamed instead of held in memory.
 	bigFileThreshold = 16m
+	# No repository borrows objects from another; without this, every push would list
+	# the refs of its own for nothing.
+	alternateRefsCommand = true
 [init]
 	defaultBranch = main
 [gc]

@@ -65,6 +65,7 @@ type Repos struct {
 
 // limits are the patience that Repos have.
 type limits struct {
+	packs  int           // how many make a repository worth packing together; every push leaves one
 	idle   time.Duration // how long a client may send nothing of its push
 	finish time.Duration // how long it may take to read the end of the answer
 	settle time.Duration // between the end of Run and SIGTERM
@@ -74,6 +75,7 @@ type limits struct {
 
 func defaultLimits() limits {
 	return limits{
+		packs:  50,
 		idle:   10 * time.Minute,
 		finish: time.Minute,
 		settle: 3 * time.Second,
