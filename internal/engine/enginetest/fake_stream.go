@@ -55,7 +55,10 @@ func (f *Fake) Events(ctx context.Context, labels map[string]string) iter.Seq2[e
 	return func(yield func(engine.Event, error) bool) {
 		told := false // that it is lost
 		for ctx.Err() == nil {
-			err := f.listen(ctx, labels, yield)
+			err := f.listen(ctx, labels, func(e engine.Event, err error) bool {
+				told = false // it was back: the next loss is another
+				return yield(e, err)
+			})
 			if err == nil || ctx.Err() != nil {
 				return
 			}
