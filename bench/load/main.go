@@ -93,7 +93,9 @@ func (l *load) client(fresh bool) *http.Client {
 	dial := &net.Dialer{Timeout: 10 * time.Second}
 	return &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
 		DisableKeepAlives: fresh, MaxIdleConnsPerHost: 64,
-		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) { return dial.DialContext(ctx, network, l.addr) },
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return dial.DialContext(ctx, network, l.addr)
+		},
 	}}
 }
 
