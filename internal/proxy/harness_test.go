@@ -77,10 +77,13 @@ func (r *rig) place(id octo.InstanceID, addr string) {
 }
 
 // run starts an instance that answers with h.
-func (r *rig) run(id octo.InstanceID, h http.HandlerFunc) *httptest.Server {
+func (r *rig) run(id octo.InstanceID, h http.HandlerFunc, change ...func(*http.Server)) *httptest.Server {
 	r.t.Helper()
 	srv := httptest.NewUnstartedServer(h)
 	srv.Config.DisableGeneralOptionsHandler = true
+	for _, c := range change {
+		c(srv.Config)
+	}
 	srv.Start()
 	r.t.Cleanup(srv.Close)
 	r.place(id, srv.Listener.Addr().String())
@@ -236,8 +239,14 @@ func (l *lines) all(t testing.TB) (out []logged) {
 // await waits for the nth record.
 func (l *lines) await(t testing.TB, n int) logged {
 	t.Helper()
+	return l.first(t, n)[n-1]
+}
+
+// first waits for n records.
+func (l *lines) first(t testing.TB, n int) []logged {
+	t.Helper()
 	require.Eventually(t, func() bool { return len(l.all(t)) >= n }, 10*time.Second, 5*time.Millisecond)
-	return l.all(t)[n-1]
+	return l.all(t)[:n]
 }
 
 // hello answers with text.
