@@ -18,6 +18,7 @@ bin=$PWD/.cache/bin
 socket=${DOCKER_HOST:-unix:///var/run/docker.sock}
 engine_log=${OCTO_ENGINE_LOG:-/var/log/octohost-dockerd.log}
 engine_pid=${OCTO_ENGINE_PID:-/run/octohost-dockerd.pid}
+started= # process id of the engine that this run started
 
 ### packages
 
@@ -111,18 +112,35 @@ engine() {
   wait_for_engine
 }
 
+# living_dockerd: the process id of an engine that was started, by an earlier run or by
+# the package's own script, and may not answer yet. (One that was killed may be a
+# zombie for a while, where nobody collects it.)
+living_dockerd() {
+  local file
+  for file in "$engine_pid" /var/run/docker.pid /var/run/docker-ssd.pid; do
+    if [ -e "$file" ] && grep -Eqs '^[0-9]+ \(dockerd\) [^ZX]' "/proc/$(cat "$file")/stat"; then
+      cat "$file"
+      return
+    fi
+  done
+}
+
 # start_engine SOCKET: runs dockerd where no init system does it.
 start_engine() {
   have dockerd || die "dockerd is not installed" "type: scripts/setup.sh packages"
   [ "$(id -u)" = 0 ] || die "no engine answers at $socket, and only root can start one" "run this as root, or start Docker yourself"
-  if [ -e "$engine_pid" ] && ! grep -qs dockerd "/proc/$(cat "$engine_pid")/comm"; then
-    rm -f "$engine_pid" # of an engine that died; dockerd would refuse to start
+  local living
+  living=$(living_dockerd)
+  if [ -n "$living" ]; then
+    say "Waiting for dockerd, which runs as process $living"
+    return
   fi
-  [ -e "$engine_pid" ] || rm -f /var/run/docker/containerd/containerd.pid
+  rm -f "$engine_pid" /var/run/docker/containerd/containerd.pid # or the next one would refuse to start
   mount_cgroups
   say "Starting dockerd: log in $engine_log, pid in $engine_pid"
   mkdir -p "$(dirname "$engine_log")" "$(dirname "$engine_pid")"
   PATH=$(engine_path) setsid dockerd --host "unix://$1" --pidfile "$engine_pid" >>"$engine_log" 2>&1 </dev/null &
+  started=$!
 }
 
 # mount_cgroups: an init system would have done it.
@@ -147,9 +165,9 @@ engine_path() {
 wait_for_engine() {
   local start=$SECONDS
   until engine_answers; do
-    if [ $((SECONDS - start)) -ge 60 ]; then
+    if [ $((SECONDS - start)) -ge 60 ] || { [ -n "$started" ] && ! kill -0 "$started" 2>/dev/null; }; then
       [ ! -e "$engine_log" ] || tail -n 20 "$engine_log" >&2
-      die "the engine does not answer at $socket after 60 s" "see $engine_log, or journalctl -u docker"
+      die "the engine does not answer at $socket after $(seconds_since "$start")" "see $engine_log, or journalctl -u docker"
     fi
     sleep 0.2
   done
@@ -171,7 +189,7 @@ tools() {
     say "Tools: in $bin"
     return
   fi
-  say "Building the linters (half a minute, once)"
+  say "Building the linters (once; about a minute on two cores)"
   mkdir -p "$bin"
   (cd tools && GOFLAGS=-mod=readonly GOWORK=off go build -trimpath -buildvcs=false -o "$bin/" tool) ||
     die "the linters could not be built" "their modules come from the Go module proxy: check the network and go env GOPROXY"
@@ -187,7 +205,7 @@ buildx() {
     return
   fi
   version=$(awk -v m="$package" '$1 == m {print $2}' tools/buildx/go.mod)
-  say "Building docker-buildx $version (about 2 minutes, once)"
+  say "Building docker-buildx $version (once; about three minutes on two cores)"
   mkdir -p "$bin"
   (cd tools/buildx && CGO_ENABLED=0 GOFLAGS=-mod=readonly GOWORK=off go build -trimpath -buildvcs=false \
     -ldflags "-s -w -X $package/version.Version=$version" -o "$bin/docker-buildx" "$package/cmd/buildx") ||

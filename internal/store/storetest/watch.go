@@ -225,8 +225,10 @@ func endsOnCancel(t *testing.T, s store.Store) {
 	go func() { // ends with the watch
 		defer close(ended)
 		once := sync.OnceFunc(func() { close(began) })
-		for range s.Watch(ctx, "apps/") {
-			once()
+		for _, err := range s.Watch(ctx, "apps/") {
+			if err == nil {
+				once()
+			}
 		}
 	}()
 	<-began
