@@ -63,14 +63,14 @@ next() {
   local start="systemctl enable --now octohost"
   systemd_runs || start="setpriv --reuid octo --regid octo --init-groups --ambient-caps +net_bind_service --inh-caps +net_bind_service $prefix/bin/octo serve"
   if systemd_runs && systemctl is-active --quiet octohost; then
-    start="systemctl restart octohost    # a moment, during which requests wait"
+    start="systemctl restart octohost    # so that the new version serves"
   fi
   cat <<TEXT
 
 Next:
   $start
-  octo keys:add YOU ~/.ssh/id_ed25519.pub    # admits the first admin
-  octo doctor                                # is all well?
+  octo keys:add ~/.ssh/id_ed25519.pub    # admits the first admin, and opens the SSH port
+  octo doctor                            # is all well?
 TEXT
 }
 
