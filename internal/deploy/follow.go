@@ -63,25 +63,37 @@ func (d *Deployer) watchRollout(ctx context.Context, p *printer, r octo.Release)
 	return settled, nil
 }
 
-// awaitOutcome waits until the outcome of r is written.
+// awaitOutcome waits until the rollout of r has ended. What says so is the app's
+// document: the leader writes it last.
 func (d *Deployer) awaitOutcome(ctx context.Context, r octo.Release) (octo.Release, error) {
-	docs := store.Docs[octo.Release]{Store: d.Store, Prefix: store.AppReleasesPrefix(r.App)}
-	for all, err := range docs.Watch(ctx) {
+	for docs, err := range d.apps().Watch(ctx) {
 		if err != nil {
 			continue // the watch goes on by itself
 		}
-		i := slices.IndexFunc(all, func(doc store.Doc[octo.Release]) bool { return doc.Value.Number == r.Number })
-		if i < 0 {
+		i, found := slices.BinarySearchFunc(docs, string(r.App), func(doc store.Doc[octo.App], name string) int { return strings.Compare(doc.Name, name) })
+		if !found || docs[i].Value.Destroying {
 			return r, octo.Errorf(octo.ErrNotFound, "%s was destroyed meanwhile", r.App)
 		}
-		if all[i].Value.Outcome != octo.Pending {
-			return all[i].Value, nil
+		if app := docs[i].Value; app.Release != r.Number || app.Live == r.Number {
+			return d.outcome(ctx, r)
 		}
 	}
 	if ctx.Err() == nil {
 		return r, octo.Errorf(octo.ErrUnavailable, "this octohost is shutting down; the rollout of %s goes on when it is back", r.Version())
 	}
 	return r, context.Cause(ctx)
+}
+
+// outcome reads how the rollout of r has ended.
+func (d *Deployer) outcome(ctx context.Context, r octo.Release) (octo.Release, error) {
+	doc, err := d.releases().Get(ctx, store.ReleaseName(r.App, r.Number))
+	if err != nil {
+		return r, fmt.Errorf("read release: %w", err)
+	}
+	if doc.Value.Outcome == octo.Pending {
+		doc.Value.Outcome = octo.Superseded // the leader is about to say so
+	}
+	return doc.Value, nil
 }
 
 // sightings remembers what was told of each instance of a rollout.
