@@ -74,9 +74,8 @@ func New(cfg Config) *Deployer { return &Deployer{Config: cfg} }
 // out. Its error says in one line why the push is to be rejected; whatever served
 // before still does. Once the release exists, the rollout no longer depends on ctx.
 func (d *Deployer) Push(ctx context.Context, push octo.Push, out io.Writer) error {
-	defer d.busy.hold(push.App)()
 	p := newPrinter(out)
-	release, err := d.prepare(ctx, p, push)
+	release, err := d.create(ctx, p, push)
 	if err != nil {
 		d.buildFailed(ctx, p, push, err)
 		return err
@@ -84,12 +83,19 @@ func (d *Deployer) Push(ctx context.Context, push octo.Push, out io.Writer) erro
 	return d.launch(ctx, p, release)
 }
 
-// launch creates a release and follows it to its end.
-func (d *Deployer) launch(ctx context.Context, p *printer, release octo.Release) error {
-	release, err := d.release(ctx, release)
+// create builds the image of a commit and releases it. Until then nothing but the
+// hold keeps the image from being collected.
+func (d *Deployer) create(ctx context.Context, p *printer, push octo.Push) (octo.Release, error) {
+	defer d.busy.hold(push.App)()
+	release, err := d.prepare(ctx, p, push)
 	if err != nil {
-		return err
+		return release, err
 	}
+	return d.release(ctx, release)
+}
+
+// launch follows a release to its end.
+func (d *Deployer) launch(ctx context.Context, p *printer, release octo.Release) error {
 	p.step("Releasing %s (it goes on by itself from here, also if you disconnect)", release.Version())
 	if release.Commit != "" {
 		if err := d.Source.Tag(ctx, release.App, release.Number, release.Commit); err != nil {
@@ -161,6 +167,9 @@ func (d *Deployer) Rollback(ctx context.Context, who octo.Identity, name octo.Na
 	next := old
 	next.Author, next.Description = who.User, "Rollback to "+old.Version()
 	next.Outcome, next.Failure, next.Settled = octo.Pending, nil, time.Time{}
+	if next, err = d.release(ctx, next); err != nil {
+		return err
+	}
 	return d.launch(ctx, p, next)
 }
 

@@ -114,8 +114,11 @@ func (r *Reaper) sweep(ctx context.Context, live map[octo.Name]int) error {
 	for _, a := range changed {
 		if a.Destroying {
 			err = r.bury(ctx, a.Name, images[a.Name])
-		} else if err = r.trim(ctx, a.Name, images[a.Name]); err == nil {
-			live[a.Name] = a.Live
+		} else {
+			var done bool
+			if done, err = r.trim(ctx, a.Name, images[a.Name]); done {
+				live[a.Name] = a.Live
+			}
 		}
 		if err != nil {
 			errs = errors.Join(errs, fmt.Errorf("app %s: %w", a.Name, err))
@@ -197,16 +200,15 @@ func (r *Reaper) running(ctx context.Context, app octo.Name) (bool, error) {
 
 // trim removes the images of releases that are too old to go back to. What is kept
 // is looked up while no deploy of the app is at work, which could have built and
-// released an old image anew since images were listed.
-func (r *Reaper) trim(ctx context.Context, app octo.Name, images []engine.Image) error {
-	var err error
-	r.Idle(app, func() {
+// released an old image anew since images were listed; while one is, nothing is done.
+func (r *Reaper) trim(ctx context.Context, app octo.Name, images []engine.Image) (done bool, err error) {
+	idle := r.Idle(app, func() {
 		var keep map[string]bool
 		if keep, err = r.kept(ctx, app); err == nil {
 			err = r.remove(ctx, images, keep)
 		}
 	})
-	return err
+	return idle && err == nil, err
 }
 
 // kept returns the images of an app that are of use: those of what runs or rolls

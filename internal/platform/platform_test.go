@@ -1,0 +1,274 @@
+package platform_test
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"log/slog"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/ssh"
+
+	"github.com/octohost/octohost/internal/engine"
+	"github.com/octohost/octohost/internal/engine/enginetest"
+	"github.com/octohost/octohost/internal/octo"
+	"github.com/octohost/octohost/internal/platform"
+	"github.com/octohost/octohost/internal/sshd"
+	"github.com/octohost/octohost/internal/store"
+	"github.com/octohost/octohost/internal/store/bolt"
+)
+
+var (
+	admin = octo.Identity{User: "root", Admin: true}
+	ann   = octo.Identity{User: "ann"}
+	bob   = octo.Identity{User: "bob"}
+)
+
+type world struct {
+	*platform.Platform
+	t      *testing.T
+	store  *bolt.Store
+	engine *enginetest.Fake
+	lease  store.Lease
+}
+
+func newWorld(t *testing.T) *world {
+	s, err := bolt.Open(filepath.Join(t.TempDir(), "octo.db"))
+	require.NoError(t, err)
+	log := slog.New(slog.DiscardHandler)
+	journal := platform.NewJournal(s, log)
+	w := &world{t: t, store: s, engine: enginetest.NewFake(enginetest.FakeConfig{})}
+	w.Platform = platform.New(platform.Config{
+		Store: s, Engine: w.engine, ParseKey: sshd.ParseAuthorizedKey, Record: journal.Record, Log: log,
+		URL:    func(app octo.Name) string { return "http://" + string(app) + ".localhost" },
+		GitURL: func(app octo.Name) string { return "ssh://octo@localhost/" + string(app) },
+	})
+	w.lease, err = s.Lease(t.Context(), time.Minute)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- journal.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		require.NoError(t, <-ended)
+		require.NoError(t, s.Close())
+		require.NoError(t, w.engine.Close())
+	})
+	return w
+}
+
+func (w *world) create(who octo.Identity, name octo.Name) {
+	_, err := w.CreateApp(w.t.Context(), who, name)
+	require.NoError(w.t, err)
+}
+
+// publicKey returns a line as in a .pub file.
+func publicKey(t *testing.T, comment string) string {
+	public, _, err := ed25519.GenerateKey(rand.Reader)
+	require.NoError(t, err)
+	key, err := ssh.NewPublicKey(public)
+	require.NoError(t, err)
+	line := string(ssh.MarshalAuthorizedKey(key))
+	return line[:len(line)-1] + " " + comment
+}
+
+func TestApps_BelongToWhoMadeThem(t *testing.T) {
+	w := newWorld(t)
+	w.create(ann, "hello")
+	w.create(bob, "other")
+	_, err := w.CreateApp(t.Context(), bob, "hello")
+	require.ErrorIs(t, err, octo.ErrConflict)
+	_, err = w.CreateApp(t.Context(), bob, "../hello")
+	require.ErrorIs(t, err, octo.ErrInvalid)
+
+	for who, want := range map[octo.Identity]int{ann: 1, bob: 1, admin: 2, {User: "eve"}: 0} {
+		list, err := w.Apps(t.Context(), who)
+		require.NoError(t, err)
+		require.Len(t, list, want, who.User)
+	}
+	s, err := w.App(t.Context(), "hello")
+	require.NoError(t, err)
+	require.Equal(t, octo.StateEmpty, s.State)
+	require.Equal(t, "http://hello.localhost", s.URL)
+}
+
+func TestAuthorize(t *testing.T) {
+	w := newWorld(t)
+	w.create(ann, "hello")
+	for _, c := range []struct {
+		who  octo.Identity
+		what octo.Action
+		app  octo.Name
+		want error
+	}{
+		{ann, octo.ActionAppDeploy, "hello", nil},
+		{ann, octo.ActionAppManage, "hello", nil},
+		{ann, octo.ActionAppCreate, "", nil},
+		{ann, octo.ActionAdmin, "", octo.ErrDenied},
+		{bob, octo.ActionAppRead, "hello", octo.ErrNotFound},
+		{bob, octo.ActionAppRead, "hell", octo.ErrNotFound},
+		{admin, octo.ActionAppRead, "hello", nil},
+		{admin, octo.ActionAppRead, "nothing", octo.ErrNotFound},
+		{admin, octo.ActionAdmin, "", nil},
+		{octo.Identity{}, octo.ActionNone, "", octo.ErrDenied},
+	} {
+		err := w.Authorize(t.Context(), c.who, c.what, c.app)
+		require.ErrorIs(t, err, c.want, "%v", c)
+	}
+	// What does not exist and what may not be seen look the same.
+	require.Equal(t, octo.NoSuchApp("hello").Error(), w.Authorize(t.Context(), bob, octo.ActionAppRead, "hello").Error())
+}
+
+func TestApp_State(t *testing.T) {
+	w := newWorld(t)
+	put := func(a octo.App, wanted []octo.Assignment, have []octo.Instance) octo.AppStatus {
+		docs := store.Docs[octo.App]{Store: w.store, Prefix: store.AppsPrefix}
+		_, err := docs.Replace(t.Context(), "hello", a, store.Any)
+		require.NoError(t, err)
+		_, err = store.Docs[[]octo.Assignment]{Store: w.store, Prefix: store.WantPrefix}.Replace(t.Context(), "n1", wanted, store.Any)
+		require.NoError(t, err)
+		_, err = store.Docs[[]octo.Instance]{Store: w.store, Prefix: store.HavePrefix}.Replace(t.Context(), "n1", have, store.Any)
+		require.NoError(t, err)
+		s, err := w.App(t.Context(), "hello")
+		require.NoError(t, err)
+		return s
+	}
+	app := octo.App{Name: "hello", Release: 1, Live: 1}
+	two := []octo.Assignment{{Instance: "hello.web.v1.1", App: "hello"}, {Instance: "hello.web.v1.2", App: "hello"}}
+	well := octo.Instance{ID: "hello.web.v1.1", App: "hello", Phase: octo.PhaseHealthy}
+	sick := octo.Instance{ID: "hello.web.v1.2", App: "hello", Phase: octo.PhaseFailed}
+	require.Equal(t, octo.StateDegraded, put(app, two, []octo.Instance{well, sick}).State)
+	require.Equal(t, octo.StateDown, put(app, two, []octo.Instance{sick}).State)
+	require.Equal(t, octo.StateUp, put(app, two[:1], []octo.Instance{well}).State)
+	require.Equal(t, octo.StateDeploying, put(octo.App{Name: "hello", Release: 2, Live: 1}, two, []octo.Instance{well}).State)
+	require.Equal(t, octo.StateDestroying, put(octo.App{Name: "hello", Release: 1, Live: 1, Destroying: true}, two, nil).State)
+}
+
+func TestKeys(t *testing.T) {
+	w := newWorld(t)
+	first, err := w.AddKey(t.Context(), admin, "", false, publicKey(t, "Ann.B@laptop"))
+	require.NoError(t, err)
+	require.Equal(t, "annb", first.User)
+	require.True(t, first.Admin, "somebody must be able to add the second")
+
+	line := publicKey(t, "x")
+	second, err := w.AddKey(t.Context(), admin, "bob", false, line)
+	require.NoError(t, err)
+	require.False(t, second.Admin)
+	_, err = w.AddKey(t.Context(), admin, "eve", false, line)
+	require.ErrorIs(t, err, octo.ErrConflict)
+	for _, bad := range []string{"", "ssh-ed25519 nonsense", "command=\"x\" " + publicKey(t, "y")} {
+		_, err = w.AddKey(t.Context(), admin, "eve", false, bad)
+		require.ErrorIs(t, err, octo.ErrInvalid, bad)
+	}
+	_, err = w.AddKey(t.Context(), admin, "Eve;", false, publicKey(t, "z"))
+	require.ErrorIs(t, err, octo.ErrInvalid)
+
+	got, err := w.Key(t.Context(), second.Fingerprint)
+	require.NoError(t, err)
+	require.Equal(t, second, got)
+	require.ErrorIs(t, w.RemoveKey(t.Context(), admin, first.Fingerprint), octo.ErrConflict, "the last admin stays")
+	require.NoError(t, w.RemoveKey(t.Context(), admin, second.Fingerprint))
+	require.ErrorIs(t, w.RemoveKey(t.Context(), admin, second.Fingerprint), octo.ErrNotFound)
+	keys, err := w.Keys(t.Context())
+	require.NoError(t, err)
+	require.Len(t, keys, 1)
+	require.NoError(t, w.Admitted(t.Context()))
+}
+
+func TestEvents_ShowEachWhatConcernsThem(t *testing.T) {
+	w := newWorld(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	w.create(ann, "hello")
+	w.create(bob, "other")
+	next := func(who octo.Identity, q octo.EventQuery, n int) (apps []octo.Name) {
+		q.Follow = true
+		for e, err := range w.Events(ctx, who, q) {
+			require.NoError(t, err)
+			if apps = append(apps, e.App); len(apps) == n {
+				break
+			}
+		}
+		return apps
+	}
+	require.Equal(t, []octo.Name{"hello", "other"}, next(admin, octo.EventQuery{}, 2))
+	require.Equal(t, []octo.Name{"hello"}, next(ann, octo.EventQuery{}, 1))
+	require.Equal(t, []octo.Name{"other"}, next(admin, octo.EventQuery{App: "other"}, 1))
+	require.Equal(t, []octo.Name{"other"}, next(admin, octo.EventQuery{Tail: 1}, 1))
+	for range w.Events(ctx, octo.Identity{User: "eve"}, octo.EventQuery{}) {
+		t.Fatal("eve sees an event")
+	}
+}
+
+func TestLogs_MergeAndFollowAcrossContainers(t *testing.T) {
+	w := newWorld(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	image := w.engine.AddImage(engine.Image{Command: []string{"/testapp"}})
+	_, err := w.engine.EnsureNetwork(ctx, engine.NetworkSpec{Name: "n", Pools: []string{"10.213.0.0/16"}, SubnetBits: 22})
+	require.NoError(t, err)
+	start := func(n int, text string) octo.Instance {
+		c, err := w.engine.Start(ctx, engine.Spec{Name: text, Image: image, Network: "n", Env: []string{"LOG=" + text, "LISTEN=none"}})
+		require.NoError(t, err)
+		return octo.Instance{ID: octo.NewInstanceID("hello", octo.Web, n, 1), App: "hello", Process: octo.Web, Release: n, Container: c.ID}
+	}
+	report := func(have ...octo.Instance) {
+		_, err := store.Docs[[]octo.Instance]{Store: w.store, Prefix: store.HavePrefix}.Replace(ctx, "n1", have, store.Any)
+		require.NoError(t, err)
+	}
+	one := start(1, "one")
+	report(one)
+	lines := make(chan octo.LogLine)
+	failed := make(chan error, 1)
+	go func() { // ends with ctx
+		for l, err := range w.Logs(ctx, "hello", octo.LogQuery{Follow: true}) {
+			if err != nil {
+				failed <- err
+				return
+			}
+			select {
+			case lines <- l:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	read := func() octo.LogLine {
+		select {
+		case l := <-lines:
+			return l
+		case err := <-failed:
+			require.NoError(t, err)
+		case <-ctx.Done():
+			t.Fatal("no line comes")
+		}
+		return octo.LogLine{}
+	}
+	require.Equal(t, "one", read().Text)
+	report(one, start(2, "two"))
+	two := read()
+	require.Equal(t, "two", two.Text)
+	require.Equal(t, octo.InstanceID("hello.web.v2.1"), two.Instance)
+}
+
+func TestReleases(t *testing.T) {
+	w := newWorld(t)
+	docs := store.Docs[octo.Release]{Store: w.store, Prefix: store.ReleasesPrefix}
+	for n := 1; n <= 12; n++ {
+		_, err := docs.Create(t.Context(), store.ReleaseName("hello", n), octo.Release{App: "hello", Number: n})
+		require.NoError(t, err)
+	}
+	list, err := w.Releases(t.Context(), "hello")
+	require.NoError(t, err)
+	require.Equal(t, 12, list[0].Number)
+	require.Equal(t, 1, list[11].Number)
+	_, err = w.Release(t.Context(), "hello", 13)
+	require.ErrorIs(t, err, octo.ErrNotFound)
+	list, err = w.Releases(t.Context(), "hell")
+	require.NoError(t, err)
+	require.Empty(t, list)
+}

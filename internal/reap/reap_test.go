@@ -1,0 +1,156 @@
+package reap_test
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/octohost/octohost/internal/engine"
+	"github.com/octohost/octohost/internal/engine/enginetest"
+	"github.com/octohost/octohost/internal/octo"
+	"github.com/octohost/octohost/internal/reap"
+	"github.com/octohost/octohost/internal/store"
+	"github.com/octohost/octohost/internal/store/bolt"
+)
+
+type world struct {
+	t      *testing.T
+	store  *bolt.Store
+	engine *enginetest.Fake
+	deploy sync.RWMutex // held while a deploy is at work
+
+	mu      sync.Mutex
+	removed []octo.Name // repositories
+}
+
+func newWorld(t *testing.T) *world {
+	s, err := bolt.Open(filepath.Join(t.TempDir(), "octo.db"))
+	require.NoError(t, err)
+	w := &world{t: t, store: s, engine: enginetest.NewFake(enginetest.FakeConfig{})}
+	r := reap.New(reap.Config{
+		Host: "test", Store: s, Engine: w.engine, Keep: 2, Record: func(octo.Event) {}, Log: slog.New(slog.DiscardHandler),
+		Repository: w.removeRepository, Events: func(context.Context, octo.Name) error { return nil },
+		Idle: func(_ octo.Name, f func()) bool {
+			if !w.deploy.TryLock() {
+				return false
+			}
+			defer w.deploy.Unlock()
+			f()
+			return true
+		},
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		require.NoError(t, <-ended)
+		require.NoError(t, s.Close())
+		require.NoError(t, w.engine.Close())
+	})
+	return w
+}
+
+func (w *world) removeRepository(_ context.Context, app octo.Name) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.removed = append(w.removed, app)
+	return nil
+}
+
+// release writes release n of an app, with an image of its own, as live.
+func (w *world) release(app octo.Name, n int) string {
+	image := w.engine.AddImage(engine.Image{
+		Tags:   []string{string(app) + ":" + octo.Version(n)},
+		Labels: map[string]string{engine.LabelHost: "test", engine.LabelApp: string(app)},
+	})
+	_, err := store.Docs[octo.Release]{Store: w.store, Prefix: store.ReleasesPrefix}.
+		Create(w.t.Context(), store.ReleaseName(app, n), octo.Release{App: app, Number: n, Image: image, Outcome: octo.Live})
+	require.NoError(w.t, err)
+	return image
+}
+
+func (w *world) put(a octo.App) {
+	_, err := store.Docs[octo.App]{Store: w.store, Prefix: store.AppsPrefix}.Replace(w.t.Context(), string(a.Name), a, store.Any)
+	require.NoError(w.t, err)
+}
+
+func (w *world) images(app octo.Name) []string {
+	list, err := w.engine.Images(w.t.Context(), map[string]string{engine.LabelHost: "test", engine.LabelApp: string(app)})
+	require.NoError(w.t, err)
+	ids := []string{}
+	for _, i := range list {
+		ids = append(ids, i.ID)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func (w *world) eventually(app octo.Name, want ...string) {
+	slices.Sort(want)
+	require.Eventually(w.t, func() bool { return slices.Equal(w.images(app), want) }, 5*time.Second, 5*time.Millisecond)
+}
+
+func TestReaper_KeepsTheImagesOfTheLastReleases(t *testing.T) {
+	w := newWorld(t)
+	var images []string
+	for n := 1; n <= 4; n++ {
+		images = append(images, w.release("hello", n))
+	}
+	other := w.release("hello2", 1)
+	w.put(octo.App{Name: "hello", Release: 4, Live: 4, Last: 4})
+	w.eventually("hello", images[2], images[3])
+	require.Equal(t, []string{other}, w.images("hello2"), "names are compared whole")
+}
+
+func TestReaper_KeepsWhatRunsHoweverOld(t *testing.T) {
+	w := newWorld(t)
+	first, _, third, fourth := w.release("hello", 1), w.release("hello", 2), w.release("hello", 3), w.release("hello", 4)
+	w.put(octo.App{Name: "hello", Release: 1, Live: 1, Last: 4})
+	w.eventually("hello", first, third, fourth)
+}
+
+func TestReaper_BuriesADestroyedAppOnceItIsStill(t *testing.T) {
+	w := newWorld(t)
+	image := w.release("hello", 1)
+	want := store.Docs[[]octo.Assignment]{Store: w.store, Prefix: store.WantPrefix}
+	_, err := want.Create(t.Context(), "n1", []octo.Assignment{{Instance: "hello.web.v1.1", App: "hello", Drain: true}})
+	require.NoError(t, err)
+	w.put(octo.App{Name: "hello", Release: 1, Live: 1, Last: 1, Destroying: true})
+	require.Never(t, func() bool { return len(w.images("hello")) == 0 }, 200*time.Millisecond, 20*time.Millisecond)
+	require.Equal(t, []string{image}, w.images("hello"))
+
+	_, err = want.Replace(t.Context(), "n1", nil, store.Any)
+	require.NoError(t, err)
+	_, err = store.Docs[[]octo.Instance]{Store: w.store, Prefix: store.HavePrefix}.Create(t.Context(), "n1", nil)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		_, err := w.store.Get(context.Background(), store.AppsPrefix+"hello")
+		return octo.Kind(err) == octo.ErrNotFound
+	}, 5*time.Second, 5*time.Millisecond)
+	require.Empty(t, w.images("hello"))
+	require.Equal(t, []octo.Name{"hello"}, w.removed)
+	left, err := w.store.List(t.Context(), store.ReleasesPrefix)
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+func TestReaper_LeavesImagesAloneWhileADeployIsAtWork(t *testing.T) {
+	w := newWorld(t)
+	w.deploy.RLock()
+	var images []string
+	for n := 1; n <= 3; n++ {
+		images = append(images, w.release("hello", n))
+	}
+	w.put(octo.App{Name: "hello", Release: 3, Live: 3, Last: 3})
+	require.Never(t, func() bool { return len(w.images("hello")) < 3 }, 200*time.Millisecond, 20*time.Millisecond)
+	w.deploy.RUnlock()
+	w.put(octo.App{Name: "hello", Release: 3, Live: 3, Last: 4})
+	w.eventually("hello", images[1], images[2])
+}
