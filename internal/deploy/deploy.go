@@ -147,30 +147,36 @@ func (d *Deployer) release(ctx context.Context, r octo.Release) (octo.Release, e
 // Rollback releases once more what release number to was, or, for 0, the live
 // release before the present one.
 func (d *Deployer) Rollback(ctx context.Context, who octo.Identity, name octo.Name, to int, out io.Writer) error {
-	app, err := d.apps().Get(ctx, string(name))
-	if err != nil {
-		return missing(name, err)
-	}
-	old, err := d.rollbackTarget(ctx, app.Value, to)
+	p := newPrinter(out)
+	release, err := d.again(ctx, p, who, name, to)
 	if err != nil {
 		return err
 	}
-	if _, err := d.Images.Image(ctx, old.Image); err != nil {
-		if errors.Is(err, octo.ErrNotFound) {
-			return octo.Errorf(octo.ErrConflict, "the image of %s is no longer kept", old.Version()).
-				WithHint("push its commit again: git push octo %.12s:main --force", old.Commit)
-		}
-		return fmt.Errorf("look for the image of %s: %w", old.Version(), err)
+	return d.launch(ctx, p, release)
+}
+
+// again makes a new release of what an old one was, with its image held until then.
+func (d *Deployer) again(ctx context.Context, p *printer, who octo.Identity, name octo.Name, to int) (octo.Release, error) {
+	defer d.busy.hold(name)()
+	app, err := d.apps().Get(ctx, string(name))
+	if err != nil {
+		return octo.Release{}, missing(name, err)
 	}
-	p := newPrinter(out)
+	old, err := d.rollbackTarget(ctx, app.Value, to)
+	if err != nil {
+		return old, err
+	}
+	if _, err := d.Images.Image(ctx, old.Image); errors.Is(err, octo.ErrNotFound) {
+		return old, octo.Errorf(octo.ErrConflict, "the image of %s is no longer kept", old.Version()).
+			WithHint("push its commit again: git push --force octo %.12s:main", old.Commit)
+	} else if err != nil {
+		return old, fmt.Errorf("look for the image of %s: %w", old.Version(), err)
+	}
 	p.step("Rolling %s back to %s", name, old.Version())
 	next := old
 	next.Author, next.Description = who.User, "Rollback to "+old.Version()
 	next.Outcome, next.Failure, next.Settled = octo.Pending, nil, time.Time{}
-	if next, err = d.release(ctx, next); err != nil {
-		return err
-	}
-	return d.launch(ctx, p, next)
+	return d.release(ctx, next)
 }
 
 func (d *Deployer) rollbackTarget(ctx context.Context, app octo.App, to int) (octo.Release, error) {
