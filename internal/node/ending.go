@@ -18,12 +18,12 @@ const (
 
 // autopsy finds out why a container ended.
 func (l *loop) autopsy(in *instance) {
-	box, oomAt := *in.box, in.oomAt
+	box, oomAt, asked := *in.box, in.oomAt, in.asked
 	e := ending{process: in.process, box: &box, attempts: in.attempts}
 	e.oom = box.OOMKilled || (!oomAt.IsZero() && box.Finished.Sub(oomAt) < oomBefore)
 	l.do(in, autopsy, func(ctx context.Context) func() {
 		f := exited(e)
-		f.Logs = l.lastLines(ctx, box.ID)
+		f.Logs = l.lastLines(ctx, box.ID, asked)
 		r, _ := l.readRelease(ctx, in.Assignment) // as it was before, if it cannot be read
 		return func() {
 			in.reread(r)
@@ -92,21 +92,22 @@ func (l *loop) vanished(in *instance) {
 }
 
 // explain finds out why an instance that runs is not healthy.
-func (l *loop) explain(ctx context.Context, s silence, box *engine.Container, tr *transcript) *octo.Failure {
-	ls, err := listeners(l.checks.proc, box.PID)
+func (l *loop) explain(ctx context.Context, s silence, tr *transcript) *octo.Failure {
+	ls, err := listeners(l.checks.proc, s.box.PID)
 	s.listeners, s.looked = ls, err == nil
 	f := unhealthy(s)
 	f.Transcript = tr.lines()
-	f.Logs = l.lastLines(ctx, box.ID)
+	f.Logs = l.lastLines(ctx, s.box.ID, s.asked)
 	return f
 }
 
-// lastLines returns the end of a container's log, as far as it can be read.
-func (l *loop) lastLines(ctx context.Context, id string) []string {
+// lastLines returns the end of what a container printed since a time, as far as it
+// can be read.
+func (l *loop) lastLines(ctx context.Context, id string, since time.Time) []string {
 	ctx, cancel := context.WithTimeout(ctx, logTimeout)
 	defer cancel()
 	var lines []string
-	for line, err := range l.cfg.Engine.Logs(ctx, id, engine.LogOptions{Tail: logLines}) {
+	for line, err := range l.cfg.Engine.Logs(ctx, id, engine.LogOptions{Tail: logLines, Since: since}) {
 		if err != nil {
 			l.log.Debug("log cannot be read", "container", id, "err", err)
 			break

@@ -47,7 +47,7 @@ func TestAgent_FailsAfterThreeStartsWhileTheReleaseRollsOut(t *testing.T) {
 		require.Equal(r.t, &octo.Failure{
 			Kind: octo.FailedExit, Message: "web exited with code 3 after 0.2 s (3 starts in a row ended)",
 			Hint: "its last lines may say why; try the same image with: docker run",
-			Logs: []string{"no such table: [31mposts", "no such table: [31mposts", "no such table: [31mposts"},
+			Logs: []string{"no such table: [31mposts"},
 		}, i.Failure)
 		require.Equal(r.t, []string{"hello.web.v1.1 exited"}, r.names(), "its log can be read")
 

@@ -37,6 +37,11 @@ func (in *instance) target() target {
 	return target{address: at, host: string(in.App), path: in.process.Check.Path}
 }
 
+// silence is what there is to say of the instance if it does not answer.
+func (in *instance) silence() silence {
+	return silence{process: in.process, box: *in.box, asked: in.asked}
+}
+
 // adopt takes an instance of a live release for healthy at once if it ran before
 // this agent did and accepts a connection: a restart of octo is not to be noticed.
 func (l *loop) adopt(in *instance) {
@@ -68,7 +73,7 @@ func (l *loop) await(in *instance) {
 		l.awaitSteady(in)
 		return
 	}
-	t, box, process, deadline := in.target(), *in.box, in.process, in.deadline
+	t, s, deadline := in.target(), in.silence(), in.deadline
 	l.do(in, await, func(ctx context.Context) func() {
 		began := time.Now()
 		tr := &transcript{}
@@ -84,7 +89,8 @@ func (l *loop) await(in *instance) {
 				}
 			}
 		}
-		f := l.explain(ctx, silence{process: process, took: time.Since(began), last: last}, &box, tr)
+		s.took, s.last = time.Since(began), last
+		f := l.explain(ctx, s, tr)
 		r, _ := l.readRelease(ctx, in.Assignment) // as it was before, if it cannot be read
 		return func() {
 			in.reread(r)
@@ -164,7 +170,7 @@ func (l *loop) check(in *instance) {
 		}
 		return
 	}
-	t, box, process, last := in.target(), *in.box, in.process, in.misses+1 == maxMisses
+	t, s, last := in.target(), in.silence(), in.misses+1 == maxMisses
 	l.do(in, check, func(ctx context.Context) func() {
 		began := time.Now()
 		a := l.checks.ask(ctx, t, checkTimeout, checkTimeout)
@@ -172,7 +178,8 @@ func (l *loop) check(in *instance) {
 		if !a.good() && last && ctx.Err() == nil {
 			tr := &transcript{}
 			tr.add(0, a.describe(t.path))
-			f = l.explain(ctx, silence{process: process, took: time.Since(began), last: a}, &box, tr)
+			s.took, s.last = time.Since(began), a
+			f = l.explain(ctx, s, tr)
 		}
 		return func() {
 			switch {

@@ -35,6 +35,7 @@ type instance struct {
 	alarm  *time.Timer
 
 	launched bool      // a container of it was started before
+	asked    time.Time // when the engine was asked last to start it
 	adopting bool      // it ran before this agent did, and was not looked at yet
 	adopted  bool      // it was asked whether it is healthy at once
 	attempts int       // starts in a row that did not last

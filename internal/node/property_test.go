@@ -36,7 +36,7 @@ func drawSteps(t *rapid.T) []step {
 		"want", "want", "want", "drain", "crash", "oom", "remove", "stop", "restart", "lose", "kill", "return",
 		"daemon", "reimage", "occupy", "refuse", "sick", "wait",
 	}
-	pass := []time.Duration{0, 0, time.Millisecond, 30 * time.Millisecond, time.Second, 12 * time.Second, time.Minute, 11 * time.Minute}
+	pass := []time.Duration{0, 0, time.Millisecond, 30 * time.Millisecond, time.Second, 12 * time.Second, time.Minute}
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) step {
 		return step{
 			what: rapid.SampledFrom(what).Draw(t, "what"), n: rapid.IntRange(1, fleet).Draw(t, "n"),

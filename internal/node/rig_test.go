@@ -28,10 +28,11 @@ const (
 	testNode = "one"
 )
 
-// rig is an agent with everything around it, on a fake engine.
+// rig is an agent with everything around it.
 type rig struct {
 	t      testing.TB
-	fake   *enginetest.Fake
+	host   string
+	fake   *enginetest.Fake // nil with a real engine
 	engine Engine
 	store  store.Store
 	proxy  *testProxy
@@ -48,23 +49,31 @@ type rig struct {
 	done   chan error
 }
 
-// newRig prepares a rig. Start the agent with run.
+// newRig prepares a rig on a fake engine. Start the agent with run.
 func newRig(t testing.TB, cfg enginetest.FakeConfig) *rig {
 	t.Helper()
 	if cfg.Program == nil {
 		cfg.Program = enginetest.Idle
 	}
+	fake := enginetest.NewFake(cfg)
+	t.Cleanup(func() { require.NoError(t, fake.Close()) })
+	r := newRigOn(t, fake, testHost)
+	r.fake = fake
+	r.image = fake.AddImage(engine.Image{Command: []string{"/app"}})
+	return r
+}
+
+// newRigOn prepares a rig on any engine.
+func newRigOn(t testing.TB, e Engine, host string) *rig {
+	t.Helper()
 	s, err := bolt.Open(filepath.Join(t.TempDir(), "octo.db"))
 	require.NoError(t, err)
 	r := &rig{
-		t: t, fake: enginetest.NewFake(cfg), store: s, proxy: &testProxy{gone: map[octo.InstanceID]int{}},
+		t: t, host: host, engine: e, store: s, proxy: &testProxy{gone: map[octo.InstanceID]int{}},
 		pools: []string{"10.213.0.0/16"},
 	}
-	r.engine = r.fake
-	r.image = r.fake.AddImage(engine.Image{Command: []string{"/app"}})
 	t.Cleanup(func() {
 		r.stop()
-		require.NoError(t, r.fake.Close())
 		require.NoError(t, s.Close())
 	})
 	return r
@@ -74,11 +83,13 @@ func newRig(t testing.TB, cfg enginetest.FakeConfig) *rig {
 func (r *rig) run() {
 	r.t.Helper()
 	a, err := New(Config{
-		Name: testNode, Host: testHost, Engine: r.engine, Store: r.store, Proxy: r.proxy, Pools: r.pools,
+		Name: testNode, Host: r.host, Engine: r.engine, Store: r.store, Proxy: r.proxy, Pools: r.pools,
 		Env: r.env, Record: r.record, Log: slog.New(slog.DiscardHandler), Facts: octo.Node{Name: testNode, Version: "test"},
 	})
 	require.NoError(r.t, err)
-	a.checks.ask, a.checks.knock = r.ask, r.knock
+	if r.fake != nil {
+		a.checks.ask, a.checks.knock = r.ask, r.knock
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	r.agent, r.cancel, r.done = a, cancel, make(chan error, 1)
 	go func() { r.done <- a.Run(ctx) }()
@@ -142,7 +153,7 @@ func (r *rig) answerAt(address string) answer {
 
 // containers are all that the engine has of this octohost; none while it is lost.
 func (r *rig) containers() []engine.Container {
-	cs, err := r.fake.List(context.Background(), map[string]string{engine.LabelHost: testHost})
+	cs, err := r.engine.List(context.Background(), map[string]string{engine.LabelHost: r.host})
 	if err != nil {
 		return nil
 	}

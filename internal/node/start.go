@@ -58,7 +58,7 @@ func (l *loop) load(in *instance) {
 // start makes and starts the container of an instance.
 func (l *loop) start(in *instance) {
 	in.signal(octo.SignalStart)
-	in.adopted = true
+	in.adopted, in.asked = true, time.Now()
 	r, p, asOf := in.release, in.process, l.seq
 	l.do(in, start, func(ctx context.Context) func() {
 		c, err := l.startContainer(ctx, in.Assignment, r, p)
@@ -143,7 +143,7 @@ func (l *loop) notStarted(ctx context.Context, in *instance, err error) func() {
 // restart starts a container that ended.
 func (l *loop) restart(in *instance) {
 	in.signal(octo.SignalStart)
-	in.adopted = true
+	in.adopted, in.asked = true, time.Now()
 	id, asOf := in.box.ID, l.seq
 	l.do(in, restart, func(ctx context.Context) func() {
 		c, err := l.restartContainer(ctx, id)
