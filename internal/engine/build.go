@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/octohost/octohost/internal/octo"
 )
@@ -28,3 +29,13 @@ func (e *BuildError) Error() string {
 
 // Unwrap returns octo.ErrInvalid.
 func (e *BuildError) Unwrap() error { return octo.ErrInvalid }
+
+// Cause returns the message of a failed BuildKit build. That a step's program cannot
+// be started BuildKit tells in the output of the step, of which last is the last
+// line, and message only says that there was an exit code.
+func Cause(message, last string) string {
+	if strings.HasPrefix(last, "runc run failed: ") {
+		return last
+	}
+	return message
+}

@@ -29,13 +29,20 @@ func (e *Engine) Build(ctx context.Context, spec engine.BuildSpec, source io.Rea
 		opts.CPUPeriod, opts.CPUQuota = cpuPeriod, int64(spec.CPU*cpuPeriod)
 	}
 	c := &classic{steps: engine.NewSteps(out), labelled: len(spec.Labels) > 0}
-	err := e.runBuild(ctx, opts, source, c.take)
-	c.steps.Flush()
+	err := e.runClassic(ctx, opts, source, c)
 	e.keepCache(ctx, spec, c.leaves(err == nil))
 	if err != nil {
 		return "", buildError(err, c.step)
 	}
 	return finished(c.id)
+}
+
+// runClassic builds while no image is removed.
+func (e *Engine) runClassic(ctx context.Context, opts client.ImageBuildOptions, source io.Reader, c *classic) error {
+	e.layers.RLock()
+	defer e.layers.RUnlock()
+	defer c.steps.Flush()
+	return e.runBuild(ctx, opts, source, c.take)
 }
 
 // cpuPeriod is the kernel's default period of the CPU limit, in microseconds.

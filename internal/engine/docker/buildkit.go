@@ -28,6 +28,9 @@ func (e *Engine) BuildKit(ctx context.Context, spec engine.BuildSpec, source io.
 	b := &buildkit{steps: engine.NewSteps(out), vertices: map[string]*vertex{}}
 	if err := e.runBuild(ctx, opts, source, b.take); err != nil {
 		b.steps.Flush()
+		if said, ok := errors.AsType[builderError](err); ok {
+			err = builderError(engine.Cause(string(said), b.last))
+		}
 		return "", buildError(err, b.failed)
 	}
 	b.steps.Flush()
@@ -38,6 +41,7 @@ func (e *Engine) BuildKit(ctx context.Context, spec engine.BuildSpec, source io.
 type buildkit struct {
 	steps    *engine.Steps
 	vertices map[string]*vertex // by digest
+	last     string             // what was printed last
 	failed   string             // the step that failed
 	id       string
 }
@@ -82,6 +86,7 @@ func (b *buildkit) trace(data []byte) error {
 	for _, l := range status.logs {
 		if v := b.vertices[l.vertex]; v != nil {
 			b.steps.Output(v.name, l.text)
+			b.last = strings.TrimSpace(l.text)
 		}
 	}
 	return nil

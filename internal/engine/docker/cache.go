@@ -54,7 +54,7 @@ func (e *Engine) label(ctx context.Context, id string, labels map[string]string)
 	c := &classic{steps: engine.NewSteps(io.Discard)}
 	opts := buildOptions(engine.BuildSpec{Dockerfile: "Dockerfile", Labels: labels})
 	opts.Version = build.BuilderV1
-	err := e.runBuild(ctx, opts, bytes.NewReader(fileTar("Dockerfile", "FROM "+id+"\n")), c.take)
+	err := e.runClassic(ctx, opts, bytes.NewReader(fileTar("Dockerfile", "FROM "+id+"\n")), c)
 	return c.id, err
 }
 

@@ -27,6 +27,9 @@ type Engine struct {
 	address string
 
 	networking sync.Mutex // one EnsureNetwork at a time: the engine allows two networks of one name
+	// Classic builds read it, removals of images write it: the builder takes images
+	// of earlier steps from its cache and fails when one is removed under its hands.
+	layers sync.RWMutex
 }
 
 // parallel bounds the requests that one call makes at the same time.

@@ -66,8 +66,12 @@ func (e *Engine) Tag(ctx context.Context, id, tag string) error {
 
 // RemoveImage removes a tag, or an image by id with all its tags, and the layers
 // that nothing else needs. One that is gone is no error; one that a container
-// uses is ErrConflict.
+// uses is ErrConflict, and so is any while a classic build is under way.
 func (e *Engine) RemoveImage(ctx context.Context, ref string) error {
+	if !e.layers.TryLock() {
+		return octo.Errorf(octo.ErrConflict, "remove image %s: a build may be using a part of it", ref)
+	}
+	defer e.layers.Unlock()
 	image, err := e.Image(ctx, ref)
 	if err == nil && image.ID == ref && len(image.Tags) > 1 {
 		// The engine refuses an id with several tags, unless it is forced, and

@@ -7,6 +7,8 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"maps"
@@ -85,7 +87,10 @@ func Source(t testing.TB, files map[string]string) io.Reader {
 	require.NoError(t, err)
 	all := map[string]string{"Dockerfile": HelloDockerfile}
 	maps.Copy(all, files)
-	all["testapp"] = string(binary)
+	// Of its own for each process: the classic builder takes "COPY testapp" of another
+	// one from its cache, and fails if that one removes it at the same moment. (A
+	// program does not mind what comes behind it.)
+	all["testapp"] = fmt.Sprintf("%s%d.%d", binary, os.Getppid(), os.Getpid())
 	return bytes.NewReader(Tar(t, all))
 }
 
@@ -111,6 +116,7 @@ func Tar(t testing.TB, files map[string]string) []byte {
 // ImageBuilder is what HelloImage needs of an engine.
 type ImageBuilder interface {
 	Build(ctx context.Context, spec engine.BuildSpec, source io.Reader, out io.Writer) (string, error)
+	BuildKit(ctx context.Context, spec engine.BuildSpec, source io.Reader, out io.Writer) (string, error)
 	RemoveImage(ctx context.Context, ref string) error
 }
 
@@ -120,7 +126,11 @@ func HelloImage(t testing.TB, e ImageBuilder, host string, files map[string]stri
 	t.Helper()
 	var out bytes.Buffer
 	spec := engine.BuildSpec{Dockerfile: "Dockerfile", Labels: map[string]string{engine.LabelHost: host}}
-	id, err := e.Build(t.Context(), spec, Source(t, files), &out)
+	source := Source(t, files)
+	id, err := e.BuildKit(t.Context(), spec, source, &out)
+	if errors.Is(err, engine.ErrNoBuildKit) {
+		id, err = e.Build(t.Context(), spec, source, &out)
+	}
 	require.NoError(t, err, "%s", out.String())
 	return id
 }

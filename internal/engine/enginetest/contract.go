@@ -54,7 +54,6 @@ type Networks interface {
 // Images are built, found and removed.
 type Images interface {
 	ImageBuilder
-	BuildKit(ctx context.Context, spec engine.BuildSpec, source io.Reader, out io.Writer) (string, error)
 	Image(ctx context.Context, ref string) (engine.Image, error)
 	Images(ctx context.Context, labels map[string]string) ([]engine.Image, error)
 	Tag(ctx context.Context, id, tag string) error
