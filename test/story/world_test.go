@@ -31,8 +31,15 @@ type world struct {
 	ssh    string // host:port of the SSH door
 	engine string // address of the container engine
 	env    []string
+	person []string // more of the environment of those who type commands
+	admit  string   // file of the keys that are admitted at the start; empty: nobody
 	wrap   []string // put in front of every command, to run it in a network namespace
 	daemon *daemon
+
+	// dial connects to the proxy, which may be in another network namespace; nil: in
+	// this one.
+	dial    func(ctx context.Context, network, address string) (net.Conn, error)
+	passing bool // the engine goes away with the test, and all that is in it
 }
 
 // daemon is one run of octo serve.
@@ -45,10 +52,17 @@ type daemon struct {
 // newWorld starts an octohost on the engine of this machine.
 func newWorld(t *testing.T, env ...string) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), engine: enginetest.Docker(t), env: env}
-	w.http, w.ssh = freeAddress(t), freeAddress(t)
-	w.prepare()
+	w := stillWorld(t, env...)
 	w.start()
+	return w
+}
+
+// stillWorld is newWorld before octo serve was started for the first time.
+func stillWorld(t *testing.T, env ...string) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), engine: enginetest.Docker(t), env: env}
+	w.http, w.ssh, w.admit = freeAddress(t), freeAddress(t), w.path("key.pub")
+	w.prepare()
 	return w
 }
 
@@ -83,7 +97,10 @@ func (w *world) launch(env ...string) {
 	log, err := os.OpenFile(w.path("octo.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	require.NoError(w.t, err)
 	args := append(append([]string{}, w.wrap...), octoBinary(w.t), "serve", "--data", w.path("data"),
-		"--http", w.http, "--ssh", w.ssh, "--domain", "localhost", "--authorize", w.path("key.pub"))
+		"--http", w.http, "--ssh", w.ssh, "--domain", "localhost")
+	if w.admit != "" {
+		args = append(args, "--authorize", w.admit)
+	}
 	cmd := exec.Command(args[0], args[1:]...) //nolint:gosec // our own program
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = append(append(os.Environ(), "OCTO_ENGINE="+w.engine, "OCTO_LOG_LEVEL=debug", "OCTO_ACCESS_LOG="+w.path("access.log"), "OCTO_CONFIG="+w.config()), append(w.env, env...)...)
@@ -141,6 +158,9 @@ func (w *world) destroy() {
 	if w.daemon != nil {
 		_ = w.daemon.cmd.Process.Signal(syscall.SIGKILL) // containers are removed below
 		<-w.daemon.done
+	}
+	if w.passing {
+		return
 	}
 	label := "label=octohost.host=" + w.host()
 	for _, c := range [][]string{{"ps", "-aq"}, {"images", "-q"}, {"network", "ls", "-q"}} {
@@ -211,9 +231,9 @@ func (w *world) commandIn(dir, stdin string, args ...string) result {
 // environ is the environment of a person: a home of their own, and a git that uses
 // their key.
 func (w *world) environ() []string {
-	return append(os.Environ(), "HOME="+w.dir, "XDG_CONFIG_HOME="+w.path("config"), "GIT_CONFIG_NOSYSTEM=1",
+	return append(append(os.Environ(), "HOME="+w.dir, "XDG_CONFIG_HOME="+w.path("config"), "GIT_CONFIG_NOSYSTEM=1",
 		"GIT_AUTHOR_NAME=ann", "GIT_AUTHOR_EMAIL=ann@story", "GIT_COMMITTER_NAME=ann", "GIT_COMMITTER_EMAIL=ann@story",
-		"GIT_SSH_COMMAND="+strings.Join(w.sshOptions("key"), " "), "OCTO_SOCKET="+w.path("data/octo.sock"), "NO_COLOR=1")
+		"GIT_SSH_COMMAND="+strings.Join(w.sshOptions("key"), " "), "OCTO_SOCKET="+w.path("data/octo.sock"), "NO_COLOR=1"), w.person...)
 }
 
 func (w *world) sshOptions(key string) []string {
