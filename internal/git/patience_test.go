@@ -101,7 +101,11 @@ func TestReceivePack_OneAtATimePerApp(t *testing.T) {
 		exit, out := push.end()
 		require.Zero(t, exit, out)
 	}
-	require.Empty(t, h.queue.lines)
+	require.Eventually(t, func() bool {
+		h.queue.mu.Lock()
+		defer h.queue.mu.Unlock()
+		return len(h.queue.lines) == 0
+	}, patience, time.Millisecond)
 }
 
 func TestReceivePack_DropsAPushThatIsCutOff(t *testing.T) {

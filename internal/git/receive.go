@@ -2,6 +2,7 @@ package git
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -18,9 +19,10 @@ const exitFailed = 128
 // is for the caller to show to the person; everything else has been said already.
 //
 // One push of an app is received at a time; others wait for their turn, and are
-// told. ctx is the client's: when it ends, a push that has not arrived whole is
-// dropped, and one that has goes on to its end, which ReceivePack waits for.
-// stdio.In must return from Read soon after ReceivePack has returned.
+// told. ctx is the client's: when it ends, ReceivePack returns, a push that has not
+// arrived whole is dropped, and one that has goes on to its end without the client,
+// which Run waits for. After it has returned, reading and writing stdio must fail
+// soon; what nobody hears is dropped.
 func (r *Repos) ReceivePack(ctx context.Context, who octo.Identity, app octo.Name, protocol string, stdio octo.Stdio) (int, error) {
 	if !r.work.enter() {
 		return exitFailed, errStopping()
@@ -33,18 +35,35 @@ func (r *Repos) ReceivePack(ctx context.Context, who octo.Identity, app octo.Nam
 	if err != nil {
 		return exitFailed, err
 	}
-	defer leave()
-	if !r.Exists(app) { // removed while this push was waiting
-		return exitFailed, octo.NoSuchApp(app)
-	}
-	if err := r.cfg.Free(); err != nil {
+	if err := r.ready(app); err != nil {
+		leave()
 		return exitFailed, err
 	}
-	p := r.pushes.add(app, who)
-	began := time.Now()
-	exit, err := r.receive(ctx, p, protocol, stdio)
-	r.log.Info("push received", "app", app, "user", who.User, "begun", p.begun(), "exit", exit, "took", time.Since(began), "err", err)
-	return exit, err
+	done := make(chan result, 1)
+	r.work.also(func() {
+		defer leave()
+		done <- r.receive(ctx, r.pushes.add(app, who), protocol, stdio)
+	})
+	select {
+	case res := <-done:
+		return res.exit, res.err
+	case <-ctx.Done():
+		return exitFailed, nil // to nobody
+	}
+}
+
+// result is how a push has ended, as far as its client is concerned.
+type result struct {
+	exit int
+	err  error
+}
+
+// ready says whether a push of app can be received now.
+func (r *Repos) ready(app octo.Name) error {
+	if !r.Exists(app) { // removed while this push was waiting
+		return octo.NoSuchApp(app)
+	}
+	return r.cfg.Free()
 }
 
 func errStopping() error {
@@ -62,10 +81,10 @@ func (r *Repos) turn(ctx context.Context, app octo.Name, stdio octo.Stdio) (leav
 			cancel(fmt.Errorf("tell the client to wait: %w", err))
 		}
 	})
-	if err != nil {
-		return nil, fmt.Errorf("wait for other pushes of %s: %w", app, err)
+	if errors.Is(err, context.Canceled) {
+		return nil, octo.Errorf(octo.ErrUnavailable, "the client has gone")
 	}
-	return leave, nil
+	return leave, err
 }
 
 func count(n int, one, many string) string {
@@ -82,8 +101,23 @@ func isAre(n int) string {
 	return "are"
 }
 
-// receive runs git for one push, whose turn it is.
-func (r *Repos) receive(ctx context.Context, p *push, protocol string, stdio octo.Stdio) (int, error) {
+// receive runs git for one push, whose turn it is, and waits until nothing more is
+// done about it.
+func (r *Repos) receive(ctx context.Context, p *push, protocol string, stdio octo.Stdio) result {
+	began := time.Now()
+	exit, err := r.runPush(ctx, p, protocol, stdio)
+	r.pushes.remove(p)
+	if p.begun() {
+		<-p.settled // also when git has been killed
+	} else {
+		r.forget(p.app)
+	}
+	r.log.Info("push received", "app", p.app, "user", p.who.User, "stored", p.begun(), "exit", exit, "took", time.Since(began), "err", err)
+	return result{exit, err}
+}
+
+// runPush runs git for one push.
+func (r *Repos) runPush(ctx context.Context, p *push, protocol string, stdio octo.Stdio) (int, error) {
 	// The process must outlive its client, so ctx is not the one that kills it.
 	cmd := r.command(context.WithoutCancel(ctx), p.app, "receive-pack", ".")
 	cmd.Env = append(cmd.Env, envSocket+"="+r.cfg.Socket, envPush+"="+p.id)
@@ -101,21 +135,11 @@ func (r *Repos) receive(ctx context.Context, p *push, protocol string, stdio oct
 	exit := s.wait()
 	watch.Wait()
 	in.rest()
-	r.pushes.remove(p)
-	if p.begun() {
-		<-p.settled // also when git has been killed
-		return exit, in.err()
-	}
-	r.forget(p.app)
-	if in.err() == nil && ctx.Err() == nil && in.size() > int64(len("0000")) {
+	if !p.begun() && in.err() == nil && ctx.Err() == nil && in.size() > int64(len("0000")) {
 		_, _ = io.WriteString(stdio.Err, refusedByGit) // the client may have gone
 	}
 	return exit, in.err()
 }
-
-// refusedByGit follows what git itself says about a push that it has not taken.
-const refusedByGit = " !     Git has refused this push, so nothing was deployed.\n" +
-	"       If an object is corrupt or missing, check your repository with: git fsck --full\n"
 
 // forget removes what a push has left that was cut off, or that git refused.
 func (r *Repos) forget(app octo.Name) {
@@ -123,6 +147,10 @@ func (r *Repos) forget(app octo.Name) {
 		r.log.Warn("cannot remove objects of a broken push", "app", app, "err", err)
 	}
 }
+
+// refusedByGit follows what git itself says about a push that it has not taken.
+const refusedByGit = " !     Git has refused this push, so nothing was deployed.\n" +
+	"       If an object is corrupt or missing, check your repository with: git fsck --full\n"
 
 // watchPush ends the session of a push when that is due: the client has gone, it
 // does not read the end of the answer, or the daemon stops.

@@ -10,8 +10,8 @@ import (
 
 // UploadPack serves a clone or fetch of app: it speaks git's protocol with a client
 // on stdio, and returns the exit status for it. An error is for the caller to show
-// to the person. It ends when ctx does. stdio.In must return from Read soon after
-// UploadPack has returned.
+// to the person. It ends when ctx does. After it has returned, reading and writing
+// stdio must fail soon.
 func (r *Repos) UploadPack(ctx context.Context, _ octo.Identity, app octo.Name, protocol string, stdio octo.Stdio) (int, error) {
 	if !r.work.enter() {
 		return exitFailed, errStopping()

@@ -2,6 +2,7 @@ package sshd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"golang.org/x/crypto/ssh"
@@ -18,6 +19,9 @@ const fingerprintExtension = "octohost-fingerprint"
 func (s *Server) offered(conn ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
 	if conn.User() != "octo" && conn.User() != "git" {
 		return nil, fmt.Errorf("user %q: only octo and git are known", conn.User())
+	}
+	if weak(key) {
+		return nil, fmt.Errorf("keys of this kind (%s) are not accepted", kind(key))
 	}
 	if _, err := s.cfg.Key(context.Background(), ssh.FingerprintSHA256(key)); err != nil {
 		return nil, fmt.Errorf("key is not admitted: %w", err)
@@ -38,8 +42,11 @@ func (s *Server) verified(_ ssh.ConnMetadata, key ssh.PublicKey, _ *ssh.Permissi
 // away opens nothing more, also on a connection that is open.
 func (s *Server) identity(ctx context.Context, fingerprint string) (octo.Identity, error) {
 	key, err := s.cfg.Key(ctx, fingerprint)
-	if err != nil {
+	if errors.Is(err, octo.ErrNotFound) {
 		return octo.Identity{}, octo.Errorf(octo.ErrDenied, "your key is no longer admitted").WithHint("ask an admin of this octohost")
+	}
+	if err != nil {
+		return octo.Identity{}, fmt.Errorf("look up key: %w", err)
 	}
 	return octo.Identity{User: key.User, Admin: key.Admin, Key: fingerprint}, nil
 }

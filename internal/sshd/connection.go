@@ -2,8 +2,8 @@ package sshd
 
 import (
 	"context"
-	"io"
 	"sync"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -13,7 +13,8 @@ type connection struct {
 	server      *Server
 	ssh         *ssh.ServerConn
 	fingerprint string
-	sessions    sync.WaitGroup
+	tally       *tally         // sessions that are open
+	work        sync.WaitGroup // what they run
 }
 
 // serve answers a client's channels until it leaves or the daemon ends.
@@ -23,32 +24,34 @@ func (c *connection) serve(ctx context.Context, channels <-chan ssh.NewChannel, 
 	var own sync.WaitGroup
 	own.Go(func() { ssh.DiscardRequests(requests) })
 	own.Go(func() { c.farewell(ctx, client) })
-
-	free := make(chan struct{}, c.server.cfg.Limits.Sessions)
+	own.Go(func() { c.watch(client) })
 	for offered := range channels {
-		if offered.ChannelType() != "session" {
-			_ = offered.Reject(ssh.UnknownChannelType, "only sessions: no forwarding here") // the client has left otherwise
-			continue
-		}
-		select {
-		case free <- struct{}{}:
-		default:
-			_ = offered.Reject(ssh.ResourceShortage, "too many sessions on this connection")
-			continue
-		}
-		channel, wishes, err := offered.Accept()
-		if err != nil {
-			<-free
-			continue
-		}
-		c.sessions.Go(func() {
-			defer func() { <-free }()
-			(&session{connection: c, channel: channel}).serve(ctx, client, wishes)
-		})
+		c.accept(ctx, client, offered)
 	}
 	leave()
-	c.sessions.Wait()
+	c.work.Wait()
 	own.Wait()
+}
+
+// accept opens a session, if that is what the client wants, and may have.
+func (c *connection) accept(ctx, client context.Context, offered ssh.NewChannel) {
+	if offered.ChannelType() != "session" {
+		_ = offered.Reject(ssh.UnknownChannelType, "only sessions: no forwarding here") // the client has left otherwise
+		return
+	}
+	if !c.tally.enter() {
+		_ = offered.Reject(ssh.ResourceShortage, "too many sessions on this connection, or octohost is shutting down")
+		return
+	}
+	channel, wishes, err := offered.Accept()
+	if err != nil { // the client has left
+		c.tally.leave()
+		return
+	}
+	c.work.Go(func() {
+		defer c.tally.leave()
+		(&session{connection: c, channel: channel, outlet: &outlet{channel: channel}}).serve(ctx, client, wishes)
+	})
 }
 
 // farewell closes the connection when the daemon ends: after the pushes under way,
@@ -59,36 +62,38 @@ func (c *connection) farewell(ctx, client context.Context) {
 		return
 	case <-ctx.Done():
 	}
-	over := make(chan struct{})
-	go func() { // ends with the sessions, which at the latest the closing of the connection ends
-		c.sessions.Wait()
-		close(over)
-	}()
-	late, cancel := context.WithTimeout(client, c.server.cfg.Limits.Farewell)
-	defer cancel()
+	late := time.NewTimer(c.server.cfg.Limits.Farewell)
+	defer late.Stop()
 	select {
-	case <-over:
-	case <-late.Done():
+	case <-c.tally.end():
+	case <-late.C:
+	case <-client.Done():
 	}
 	_ = c.ssh.Close() // the client may have closed it already
-	<-over
 }
 
-// crlf makes the line ends that a terminal in raw mode wants: there is no terminal
-// driver on our side that would.
-type crlf struct{ w io.Writer }
-
-// Write writes b with each line feed preceded by a carriage return.
-func (c crlf) Write(b []byte) (int, error) {
-	out := make([]byte, 0, len(b)+16)
-	for _, x := range b {
-		if x == '\n' {
-			out = append(out, '\r')
+// watch closes the connection of a client that has vanished without a word, and of
+// one that wants nothing for long.
+func (c *connection) watch(client context.Context) {
+	limits := c.server.cfg.Limits
+	tick := time.NewTicker(limits.Alive)
+	defer tick.Stop()
+	for {
+		select {
+		case <-client.Done():
+			return
+		case <-tick.C:
 		}
-		out = append(out, x)
+		if c.tally.idle() > limits.Idle || !c.alive(limits.Alive) {
+			_ = c.ssh.Close() // the client may have closed it already
+			return
+		}
 	}
-	if _, err := c.w.Write(out); err != nil {
-		return 0, err
-	}
-	return len(b), nil
+}
+
+// alive asks the client whether it is there. Any answer will do.
+func (c *connection) alive(patience time.Duration) bool {
+	late := time.AfterFunc(patience, func() { _ = c.ssh.Close() })
+	_, _, err := c.ssh.SendRequest("keepalive@openssh.com", true, nil)
+	return late.Stop() && err == nil
 }

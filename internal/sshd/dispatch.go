@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"slices"
-	"strings"
+	"time"
 
 	"github.com/octohost/octohost/internal/octo"
 )
@@ -17,41 +15,10 @@ const (
 	exitUsage    = 2
 	exitNotFound = 3
 	exitDenied   = 4
-	exitGit      = 128 // what git itself exits with
 )
 
-// request is what a line asks for.
-type request struct {
-	git  string    // "receive-pack" or "upload-pack"; empty if the line is none of git's
-	app  octo.Name // for git
-	args []string  // otherwise: a command
-}
-
-// parse reads the line that a client wants executed. It goes through no shell: what
-// is not git's is a command of octo with plain words as arguments.
-func parse(line string) (request, error) {
-	words, err := octo.Words(line)
-	if err != nil {
-		return request{}, err
-	}
-	if len(words) > 0 && words[0] == "git" {
-		words = append([]string{"git-" + strings.Join(words[1:min(2, len(words))], "")}, words[min(2, len(words)):]...)
-	}
-	if len(words) == 0 || !strings.HasPrefix(words[0], "git-") {
-		return request{args: words}, nil
-	}
-	service := strings.TrimPrefix(words[0], "git-")
-	if !slices.Contains([]string{"receive-pack", "upload-pack"}, service) {
-		return request{}, octo.Errorf(octo.ErrInvalid, "git %.40s is not served here, only push, fetch and clone", service)
-	}
-	if len(words) != 2 {
-		return request{}, octo.Errorf(octo.ErrInvalid, "git %s needs the name of one app", service)
-	}
-	app, err := octo.ParseName(strings.TrimSuffix(strings.TrimPrefix(words[1], "/"), ".git"))
-	return request{git: service, app: app}, err
-}
-
-// dispatch runs what a line asks for, and returns the exit status.
+// dispatch runs what a line asks for, and returns the exit status. ctx is the
+// daemon's, client the session's.
 func (s *session) dispatch(ctx, client context.Context, interrupt func(), line string) uint32 {
 	who, err := s.server.identity(ctx, s.fingerprint)
 	if err != nil {
@@ -59,12 +26,16 @@ func (s *session) dispatch(ctx, client context.Context, interrupt func(), line s
 	}
 	req, err := parse(line)
 	if err != nil {
-		if strings.HasPrefix(line, "git") {
-			_ = s.refuse(err)
-			return exitGit
-		}
-		return s.refuse(err)
+		return req.status(s.refuse(err))
 	}
+	began := time.Now()
+	status := req.status(s.execute(ctx, client, interrupt, who, req))
+	s.server.cfg.Log.Info("ssh session", "user", who.User, "what", req.name(), "app", req.app, "exit", status, "took", time.Since(began))
+	return status
+}
+
+// execute runs a request and returns its exit status.
+func (s *session) execute(ctx, client context.Context, interrupt func(), who octo.Identity, req request) uint32 {
 	switch {
 	case req.git != "":
 		return s.serveGit(ctx, client, who, req)
@@ -75,7 +46,7 @@ func (s *session) dispatch(ctx, client context.Context, interrupt func(), line s
 	both, cancel := context.WithCancel(client)
 	defer cancel()
 	defer context.AfterFunc(ctx, cancel)()
-	if req.args[0] == "octo-api" {
+	if len(req.args) == 1 && req.args[0] == "octo-api" {
 		if err := s.server.cfg.API(both, s.channel, who); err != nil {
 			return s.refuse(err)
 		}
@@ -83,31 +54,38 @@ func (s *session) dispatch(ctx, client context.Context, interrupt func(), line s
 	}
 	stdio := s.stdio()
 	if s.terminal {
-		stdio = s.terminalStdio(func() { interrupt(); cancel() })
+		stdio = s.terminalStdio(interrupt)
 	}
-	return uint32(s.server.cfg.Command(both, who, req.args, stdio, s.terminal)) //nolint:gosec // an exit status
+	status := s.server.cfg.Command(both, who, req.args, stdio, s.terminal)
+	if status < 0 || status > 255 {
+		return exitFailed
+	}
+	return uint32(status) //nolint:gosec // checked
 }
 
-// serveGit serves a push or a clone.
+// serveGit serves a push or a clone. It outlives the daemon's ctx, for as long as the
+// connection does.
 func (s *session) serveGit(ctx, client context.Context, who octo.Identity, req request) uint32 {
 	serve, action := s.server.cfg.Git.UploadPack, octo.ActionAppRead
-	if req.git == "receive-pack" {
+	if req.git == receivePack {
 		serve, action = s.server.cfg.Git.ReceivePack, octo.ActionAppDeploy
 	}
 	err := s.server.cfg.Authorize(ctx, who, action, req.app)
-	if action == octo.ActionAppDeploy && errors.Is(err, octo.ErrNotFound) {
+	if req.git == receivePack && errors.Is(err, octo.ErrNotFound) {
 		err = s.create(ctx, who, req.app)
 	}
 	if err != nil {
-		_ = s.refuse(err)
-		return exitGit
+		return s.refuse(err)
 	}
-	status, err := serve(client, who, req.app, s.protocol, s.stdio())
+	stdio := s.stdio() // git's protocol is no text, on a terminal neither
+	defer context.AfterFunc(ctx, func() {
+		_, _ = fmt.Fprintf(stdio.Err, " !     octohost is shutting down: this may go on for %s.\n", s.server.cfg.Limits.Farewell) // the client may have left
+	})()
+	status, err := serve(client, who, req.app, s.protocol, stdio)
 	if err != nil {
-		_ = s.refuse(err)
-		return exitGit
+		return s.refuse(err)
 	}
-	return uint32(status) //nolint:gosec // an exit status
+	return uint32(status) //nolint:gosec // of a process
 }
 
 // create makes an app on its first push. The name may be taken by somebody whose app
@@ -116,20 +94,21 @@ func (s *session) create(ctx context.Context, who octo.Identity, app octo.Name) 
 	if err := s.server.cfg.Authorize(ctx, who, octo.ActionAppCreate, ""); err != nil {
 		return err
 	}
-	if err := s.server.cfg.CreateApp(ctx, who, app); err != nil {
+	err := s.server.cfg.CreateApp(ctx, who, app)
+	if errors.Is(err, octo.ErrConflict) && s.server.cfg.Authorize(ctx, who, octo.ActionAppDeploy, app) == nil {
+		return nil // another first push of the same person was faster
+	}
+	if err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(s.channel.Stderr(), "-----> Creating app %s\n", app) // a client that left misses it
+	_, _ = fmt.Fprintf(s.say(), "-----> Creating app %s\n", app) // a client that left misses it
 	return nil
 }
 
 // refuse tells the person what is wrong, in a sentence and a hint, and returns the
 // exit status for it.
 func (s *session) refuse(err error) uint32 {
-	var out io.Writer = s.channel.Stderr()
-	if s.terminal {
-		out = crlf{out}
-	}
+	out := s.say()
 	message, hint := err.Error(), ""
 	var e *octo.Error
 	switch {
@@ -156,9 +135,9 @@ func (s *session) refuse(err error) uint32 {
 
 // greet answers somebody who looks for a shell.
 func (s *session) greet(who octo.Identity) uint32 {
-	var out io.Writer = s.channel
+	out := s.stdio().Out
 	if s.terminal {
-		out = crlf{out}
+		out = s.say()
 	}
 	_, _ = fmt.Fprintf(out, "Hello %s, this is octohost. There is no shell here, but you can:\n"+
 		"  git push octo main        deploy\n"+

@@ -4,6 +4,7 @@
 package sshd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,24 +53,24 @@ type Config struct {
 // Limits bound what clients may take. Zero values mean the defaults.
 type Limits struct {
 	Handshake   time.Duration // to prove who one is; default 15 s
+	Strangers   int           // who have not proved it yet, at a time; default 128
+	Neighbors   int           // of them from one address; default 32
 	Connections int           // at a time; default 512
 	Sessions    int           // at a time on one connection; default 16
+	Alive       time.Duration // between two questions whether a client still lives, and for its answer; default 30 s
+	Idle        time.Duration // of a connection without a session; default 10 min
 	Farewell    time.Duration // for pushes under way when the daemon ends; default 60 s
 }
 
 func (l *Limits) fill() {
-	if l.Handshake == 0 {
-		l.Handshake = 15 * time.Second
-	}
-	if l.Connections == 0 {
-		l.Connections = 512
-	}
-	if l.Sessions == 0 {
-		l.Sessions = 16
-	}
-	if l.Farewell == 0 {
-		l.Farewell = 60 * time.Second
-	}
+	l.Handshake = cmp.Or(l.Handshake, 15*time.Second)
+	l.Strangers = cmp.Or(l.Strangers, 128)
+	l.Neighbors = cmp.Or(l.Neighbors, 32)
+	l.Connections = cmp.Or(l.Connections, 512)
+	l.Sessions = cmp.Or(l.Sessions, 16)
+	l.Alive = cmp.Or(l.Alive, 30*time.Second)
+	l.Idle = cmp.Or(l.Idle, 10*time.Minute)
+	l.Farewell = cmp.Or(l.Farewell, time.Minute)
 }
 
 // maxAuthTries is how many keys a client may offer. An agent with more than this
@@ -78,15 +79,18 @@ const maxAuthTries = 10
 
 // Server is the SSH door.
 type Server struct {
-	cfg Config
-	ssh *ssh.ServerConfig
+	cfg       Config
+	ssh       *ssh.ServerConfig
+	strangers gate
 }
 
 // New returns a Server.
 func New(cfg Config) *Server {
 	cfg.Limits.fill()
-	s := &Server{cfg: cfg}
+	s := &Server{cfg: cfg, strangers: gate{most: cfg.Limits.Strangers, each: cfg.Limits.Neighbors}}
 	s.ssh = &ssh.ServerConfig{
+		Config:                    algorithms(),
+		PublicKeyAuthAlgorithms:   keyAlgorithms(),
 		MaxAuthTries:              maxAuthTries,
 		ServerVersion:             "SSH-2.0-octohost",
 		PublicKeyCallback:         s.offered,
@@ -94,6 +98,26 @@ func New(cfg Config) *Server {
 	}
 	s.ssh.AddHostKey(cfg.HostKey)
 	return s
+}
+
+// algorithms are the modern ones, all of which OpenSSH has had since 6.5 (2014). The
+// ciphers need no MAC of their own.
+func algorithms() ssh.Config {
+	return ssh.Config{
+		KeyExchanges: []string{ssh.KeyExchangeMLKEM768X25519, ssh.KeyExchangeCurve25519},
+		Ciphers:      []string{ssh.CipherAES128GCM, ssh.CipherAES256GCM, ssh.CipherChaCha20Poly1305},
+		MACs:         []string{ssh.HMACSHA256ETM, ssh.HMACSHA512ETM},
+	}
+}
+
+// keyAlgorithms are those by which people may prove who they are: neither DSA, nor
+// SHA-1, nor certificates.
+func keyAlgorithms() []string {
+	return []string{
+		ssh.KeyAlgoED25519, ssh.KeyAlgoSKED25519,
+		ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521, ssh.KeyAlgoSKECDSA256,
+		ssh.KeyAlgoRSASHA256, ssh.KeyAlgoRSASHA512,
+	}
 }
 
 // Run opens the door once somebody is admitted, and serves until ctx is done. Then
@@ -149,19 +173,32 @@ func pause(ctx context.Context, d time.Duration) {
 // serve takes one client from the handshake to the end.
 func (s *Server) serve(ctx context.Context, raw net.Conn) {
 	defer raw.Close() //nolint:errcheck // it is over in any case
-	if raw.SetDeadline(time.Now().Add(s.cfg.Limits.Handshake)) != nil {
-		return
-	}
-	stop := context.AfterFunc(ctx, func() { _ = raw.Close() }) // a handshake is not worth waiting for
-	conn, channels, requests, err := ssh.NewServerConn(raw, s.ssh)
-	stop()
+	conn, channels, requests, err := s.greetStranger(ctx, raw)
 	if err != nil {
 		s.cfg.Log.Debug("ssh handshake failed", "remote", raw.RemoteAddr().String(), "err", err)
 		return
 	}
-	if raw.SetDeadline(time.Time{}) != nil {
-		return
+	c := &connection{
+		server: s, ssh: conn, fingerprint: conn.Permissions.Extensions[fingerprintExtension],
+		tally: newTally(s.cfg.Limits.Sessions),
 	}
-	c := &connection{server: s, ssh: conn, fingerprint: conn.Permissions.Extensions[fingerprintExtension]}
 	c.serve(ctx, channels, requests)
+}
+
+// greetStranger lets a client prove who it is, in bounded time and numbers.
+func (s *Server) greetStranger(ctx context.Context, raw net.Conn) (*ssh.ServerConn, <-chan ssh.NewChannel, <-chan *ssh.Request, error) {
+	leave, ok := s.strangers.enter(raw.RemoteAddr())
+	if !ok {
+		return nil, nil, nil, errors.New("there are too many strangers at the door")
+	}
+	defer leave()
+	if err := raw.SetDeadline(time.Now().Add(s.cfg.Limits.Handshake)); err != nil {
+		return nil, nil, nil, err
+	}
+	defer context.AfterFunc(ctx, func() { _ = raw.Close() })() // a handshake is not worth waiting for
+	conn, channels, requests, err := ssh.NewServerConn(raw, s.ssh)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return conn, channels, requests, raw.SetDeadline(time.Time{})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"regexp"
+	"slices"
 	"sync"
 
 	"golang.org/x/crypto/ssh"
@@ -15,8 +16,11 @@ import (
 type session struct {
 	*connection
 	channel  ssh.Channel
+	outlet   *outlet  // the channel's outgoing half
 	protocol string   // GIT_PROTOCOL
 	terminal Terminal // the client has a terminal
+	started  bool     // the command runs: nothing above changes any more
+	command  sync.WaitGroup
 }
 
 // gitProtocol is all that the environment of a client may say.
@@ -26,73 +30,133 @@ var gitProtocol = regexp.MustCompile(`^version=[012]$`)
 // daemon's, client ends when the client leaves.
 func (s *session) serve(ctx, client context.Context, wishes <-chan *ssh.Request) {
 	client, leave := context.WithCancel(client)
+	defer s.command.Wait()
 	defer leave()
-	var command sync.WaitGroup
-	defer command.Wait()
-	started := false
-	for w := range wishes {
-		ok := false
-		switch w.Type {
-		case "env":
-			var env struct{ Name, Value string }
-			if ok = ssh.Unmarshal(w.Payload, &env) == nil && env.Name == "GIT_PROTOCOL" && gitProtocol.MatchString(env.Value); ok {
-				s.protocol = env.Value
+	over := ctx.Done()
+	for {
+		select {
+		case w, open := <-wishes:
+			if !open {
+				_ = s.channel.Close() // the command may have done so
+				return
 			}
-		case "pty-req":
-			s.terminal, ok = true, true
-		case "window-change", "signal":
-			if w.Type == "signal" {
-				leave()
+			s.answer(ctx, client, leave, w)
+		case <-over:
+			over = nil
+			if !s.started { // nothing to wait for
+				_ = s.channel.Close() // the client may have left
 			}
-			ok = true
-		case "exec", "shell":
-			var exec struct{ Line string }
-			if w.Type == "exec" && ssh.Unmarshal(w.Payload, &exec) != nil {
-				break
-			}
-			if ok = !started; ok {
-				started = true
-				command.Go(func() { s.run(ctx, client, leave, exec.Line) })
-			}
-		}
-		if w.WantReply {
-			_ = w.Reply(ok, nil) // the client has left otherwise, and the loop ends
 		}
 	}
-	leave()
+}
+
+// answer grants one wish, or not.
+func (s *session) answer(ctx, client context.Context, leave func(), w *ssh.Request) {
+	line, run, ok := s.grant(w, leave)
+	if w.WantReply {
+		_ = w.Reply(ok, nil) // the client has left otherwise, which serve will see
+	}
+	if run {
+		s.started = true
+		s.command.Go(func() { s.run(ctx, client, leave, line) })
+	}
+}
+
+// grant decides on one wish; run says that line is to be run for it.
+func (s *session) grant(w *ssh.Request, leave func()) (line string, run, ok bool) {
+	switch w.Type {
+	case "exec":
+		var exec struct{ Line string }
+		ok = !s.started && ssh.Unmarshal(w.Payload, &exec) == nil
+		return exec.Line, ok, ok
+	case "shell":
+		return "", !s.started, !s.started
+	case "env":
+		var env struct{ Name, Value string }
+		ok = !s.started && ssh.Unmarshal(w.Payload, &env) == nil && env.Name == "GIT_PROTOCOL" && gitProtocol.MatchString(env.Value)
+		if ok {
+			s.protocol = env.Value
+		}
+	case "pty-req":
+		if ok = !s.started; ok {
+			s.terminal = true
+		}
+	case "window-change":
+		ok = true
+	case "signal":
+		var signal struct{ Name string }
+		ok = ssh.Unmarshal(w.Payload, &signal) == nil && slices.Contains([]string{"INT", "TERM", "HUP", "QUIT", "KILL"}, signal.Name)
+		if ok {
+			leave()
+		}
+	}
+	return "", false, ok
 }
 
 // run runs the session's command and tells its exit status.
 func (s *session) run(ctx, client context.Context, interrupt func(), line string) {
 	status := s.dispatch(ctx, client, interrupt, line)
-	_ = s.channel.CloseWrite()                                                                       // EOF before the status, as OpenSSH does
-	_, _ = s.channel.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{status})) // the client may have left
+	// As OpenSSH does: the end of the output, the status, the end of the session. The
+	// client may have left before any of it.
+	s.outlet.end()
+	_, _ = s.channel.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{status}))
 	_ = s.channel.Close()
 }
 
 // stdio returns the streams of the session.
 func (s *session) stdio() octo.Stdio {
-	return octo.Stdio{In: s.channel, Out: s.channel, Err: s.channel.Stderr()}
+	return octo.Stdio{In: s.channel, Out: s.outlet.to(s.channel), Err: s.outlet.to(s.channel.Stderr())}
 }
 
-// terminalStdio returns the streams of a session with a terminal, in which Ctrl-C
-// comes as a character.
+// terminalStdio returns the streams of a session with a terminal. Ctrl-C comes as a
+// character there, for which interrupt is called.
 func (s *session) terminalStdio(interrupt func()) octo.Stdio {
-	in, typed := io.Pipe()
-	s.sessions.Go(func() { // ends when the channel is closed
-		buffer := make([]byte, 1024)
-		for {
-			n, err := s.channel.Read(buffer)
-			for _, c := range buffer[:n] {
-				if c == 3 { // Ctrl-C
-					interrupt()
-				}
-			}
-			if err != nil {
-				_ = typed.CloseWithError(err) // always nil
-				return
-			}
-		}
-	})
-	return octo.Stdio{In: in, Out: crlf{s.channel}, Err: crlf{s.channel.Stderr()}}
+	out := crlf{s.outlet.to(s.channel)} // a terminal has one stream
+	keys := newKeyboard(out, interrupt)
+	s.command.Go(func() { keys.read(s.channel) }) // ends when the channel is closed
+	return octo.Stdio{In: keys, Out: out, Err: out}
+}
+
+// say returns where to write what the door itself says.
+func (s *session) say() io.Writer {
+	if s.terminal {
+		return crlf{s.outlet.to(s.channel)}
+	}
+	return s.outlet.to(s.channel.Stderr())
+}
+
+// outlet is the outgoing half of a channel. Some may still write to it while it is
+// being ended, such as a push that goes on without its client; a channel by itself
+// does not allow that.
+type outlet struct {
+	channel ssh.Channel
+	mu      sync.RWMutex
+	ended   bool
+}
+
+// end says that nothing more comes, after what is being written.
+func (o *outlet) end() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.ended = true
+	_ = o.channel.CloseWrite() // the client may have left
+}
+
+// to returns a writer to one stream of the channel, which fails after the end.
+func (o *outlet) to(stream io.Writer) io.Writer { return tap{o, stream} }
+
+// tap is one stream of an outlet.
+type tap struct {
+	outlet *outlet
+	stream io.Writer
+}
+
+// Write writes b, or fails after the outlet's end.
+func (t tap) Write(b []byte) (int, error) {
+	t.outlet.mu.RLock()
+	defer t.outlet.mu.RUnlock()
+	if t.outlet.ended {
+		return 0, io.ErrClosedPipe
+	}
+	return t.stream.Write(b)
 }
