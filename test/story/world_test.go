@@ -61,7 +61,7 @@ func newWorld(t *testing.T, env ...string) *world {
 func stillWorld(t *testing.T, env ...string) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), engine: enginetest.Docker(t), env: env}
-	w.http, w.ssh, w.admit = freeAddress(t), freeAddress(t), w.path("key.pub")
+	w.http, w.ssh = freeAddress(t), freeAddress(t)
 	w.prepare()
 	return w
 }
@@ -69,6 +69,7 @@ func stillWorld(t *testing.T, env ...string) *world {
 // prepare makes the key and sets up the clean-up.
 func (w *world) prepare() {
 	w.command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "ann@story", "-f", w.path("key")).ok()
+	w.admit = w.path("key.pub")
 	w.t.Cleanup(w.destroy)
 }
 
