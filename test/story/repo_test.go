@@ -88,7 +88,7 @@ func (w *world) get(host, path string) (status int, body string) {
 	require.NoError(w.t, err)
 	req.Host = host
 	client := &http.Client{
-		Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true},
+		Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: w.dial},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	resp, err := client.Do(req)
