@@ -14,6 +14,7 @@ import (
 	"github.com/octohost/octohost/internal/control"
 	"github.com/octohost/octohost/internal/deploy"
 	"github.com/octohost/octohost/internal/git"
+	"github.com/octohost/octohost/internal/image"
 	"github.com/octohost/octohost/internal/node"
 	"github.com/octohost/octohost/internal/octo"
 	"github.com/octohost/octohost/internal/platform"
@@ -34,8 +35,12 @@ func (d *Daemon) build() error {
 }
 
 func (d *Daemon) buildProxy() (err error) {
+	trusted, err := prefixes(d.settings.Proxies)
+	if err != nil {
+		return err
+	}
 	cfg := proxy.Config{
-		Listener: d.web, Log: d.log,
+		Listener: d.web, Trusted: trusted, Log: d.log,
 		Resolve: func(id octo.InstanceID) (string, bool) { return d.agent.Address(id) },
 	}
 	if d.access != nil {
@@ -129,4 +134,13 @@ func (d *Daemon) buildSSH() error {
 	return nil
 }
 
-func (d *Daemon) builder() deploy.Builder { return d.engine }
+func (d *Daemon) builder() *image.Builder {
+	cfg := image.Config{
+		Engine: d.engine, Address: d.settings.Engine, Prefer: image.Preference(d.settings.Build.Builder),
+		Slots: d.settings.Build.Slots, CgroupParent: d.settings.Build.Cgroup, Log: d.log,
+	}
+	if d.settings.Build.Buildx != "" {
+		cfg.Buildx = []string{d.settings.Build.Buildx}
+	}
+	return image.New(cfg)
+}

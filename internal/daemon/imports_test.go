@@ -59,6 +59,7 @@ func house() map[string]room {
 func outsiders() map[string][]string {
 	return map[string][]string{
 		"github.com/moby/":                {"engine/docker"},
+		"github.com/moby/patternmatcher":  {"image"}, // the rules of .dockerignore
 		"github.com/containerd/":          {"engine/docker"},
 		"go.etcd.io/bbolt":                {"store/bolt"},
 		"github.com/spf13/":               {"cli"},

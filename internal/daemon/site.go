@@ -100,3 +100,19 @@ func nodeName(s Settings) string {
 	name, _, _ := strings.Cut(strings.ToLower(host), ".")
 	return name
 }
+
+// prefixes reads addresses and CIDR prefixes.
+func prefixes(texts []string) ([]netip.Prefix, error) {
+	var list []netip.Prefix
+	for _, text := range texts {
+		p, err := netip.ParsePrefix(text)
+		if ip, ipErr := netip.ParseAddr(text); ipErr == nil {
+			p, err = netip.PrefixFrom(ip, ip.BitLen()), nil
+		}
+		if err != nil {
+			return nil, octo.Errorf(octo.ErrInvalid, "%q in octo.toml is no address and no prefix", text).WithHint("write for example 10.0.0.0/8")
+		}
+		list = append(list, p)
+	}
+	return list, nil
+}
