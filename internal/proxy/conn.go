@@ -50,8 +50,9 @@ func (c *steadyConn) CloseWrite() error {
 // clientConn is a connection of a client.
 type clientConn struct {
 	steadyConn
-	spent   atomic.Bool
-	release func() // gives its place back
+	l      *listener
+	spent  atomic.Bool
+	closed atomic.Bool
 }
 
 // lingering is how long a connection whose request was not read to its end is
@@ -79,10 +80,14 @@ func (c *clientConn) Read(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
-// Close closes the connection; a spent one after its client had time to read.
+// Close closes the connection; a spent one after its client had time to read, unless
+// everything is being closed.
 func (c *clientConn) Close() error {
-	defer c.release()
-	if c.spent.Load() && c.CloseWrite() == nil {
+	if !c.closed.CompareAndSwap(false, true) {
+		return c.Conn.Close()
+	}
+	defer c.l.leave()
+	if c.spent.Load() && !c.l.over() && c.CloseWrite() == nil {
 		_ = c.SetReadDeadline(time.Now().Add(lingering)) // a closed connection is as good
 		_, _ = io.Copy(io.Discard, c.Conn)               // ends by any error
 	}
@@ -120,12 +125,22 @@ func (l *listener) Accept() (net.Conn, error) {
 		l.leave()
 		return nil, err
 	}
-	return &clientConn{steadyConn: steadyConn{Conn: conn, stall: l.stall}, release: sync.OnceFunc(l.leave)}, nil
+	return &clientConn{steadyConn: steadyConn{Conn: conn, stall: l.stall}, l: l}, nil
 }
 
 func (l *listener) leave() {
 	if l.places != nil {
 		<-l.places
+	}
+}
+
+// over reports whether nobody is accepted any more.
+func (l *listener) over() bool {
+	select {
+	case <-l.closed:
+		return true
+	default:
+		return false
 	}
 }
 

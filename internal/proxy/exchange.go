@@ -64,6 +64,7 @@ type exchangeContext struct {
 	x *exchange
 }
 
+// Value returns the exchange, or what the context itself has.
 func (c *exchangeContext) Value(key any) any {
 	if key == (exchangeKey{}) {
 		return c.x

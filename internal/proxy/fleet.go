@@ -92,13 +92,3 @@ func (f *fleet) closeIdle() {
 		b.transport.Load().CloseIdleConnections()
 	}
 }
-
-// inFlight counts the requests that are on the way to any instance.
-func (f *fleet) inFlight() (n int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, b := range f.backends {
-		n += int(b.inFlight.Load())
-	}
-	return n
-}

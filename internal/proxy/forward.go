@@ -87,7 +87,10 @@ func (f *forwarder) transport(b *backend) *http.Transport {
 // dialError says that an instance could not be reached: nothing was sent to it.
 type dialError struct{ err error }
 
+// Error says what went wrong.
 func (e *dialError) Error() string { return e.err.Error() }
+
+// Unwrap returns what went wrong.
 func (e *dialError) Unwrap() error { return e.err }
 
 var errElsewhere = errors.New("the instance is not on this node, or it is not certain where")

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/netip"
-	"net/url"
 	"strings"
 )
 
@@ -107,7 +106,10 @@ func reserved(name string) bool {
 // setForwarded says for whom, which host and by which protocol. From a trusted peer
 // its words are kept and its address is appended; anybody else's are replaced.
 func (x *exchange) setForwarded(h http.Header, in *http.Request) {
-	client, host, proto := x.peer.String(), in.Host, "http"
+	client, host, proto := "unknown", in.Host, "http" // unknown is RFC 7239's word
+	if x.peer.IsValid() {
+		client = x.peer.String()
+	}
 	if in.TLS != nil {
 		proto = "https"
 	}
@@ -123,13 +125,4 @@ func (x *exchange) setForwarded(h http.Header, in *http.Request) {
 		}
 	}
 	h[headerFor], h[headerHost], h[headerProto] = []string{client}, []string{host}, []string{proto}
-}
-
-// plainURL is what is logged of a target: its path, never its query, which is where
-// passwords and tokens are.
-func plainURL(u *url.URL) string {
-	if u.Path == "" && u.Opaque != "" {
-		return "*"
-	}
-	return u.EscapedPath()
 }

@@ -56,8 +56,8 @@ func TestIndex_FindsWhatSharesALeaf(t *testing.T) {
 	}
 	require.Equal(t, 200_000, x.size)
 	for i := range 200_000 {
-		v, ok := x.find(fmt.Append(nil, i))
-		require.True(t, ok)
-		require.Equal(t, i, v)
+		if v, ok := x.find(fmt.Append(nil, i)); !ok || v != i {
+			require.Equal(t, i, v)
+		}
 	}
 }

@@ -113,8 +113,8 @@ func TestProperty_CountedInIsCountedOutAndTheDrainedAreLeftAlone(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		n++
 		w := newWorld(r, octo.Name(fmt.Sprintf("app%d", n)), 3)
-		kinds := rapid.SliceOfN(rapid.IntRange(0, 5), 5, 40).Draw(rt, "requests")
-		steps := rapid.SliceOfN(rapid.IntRange(0, 11), 1, 15).Draw(rt, "steps")
+		kinds := rapid.SliceOfN(rapid.IntRange(0, 5), 5, 25).Draw(rt, "requests")
+		steps := rapid.SliceOfN(rapid.IntRange(0, 11), 1, 10).Draw(rt, "steps")
 		w.r.route(w.app, w.ids...)
 		var visitors sync.WaitGroup
 		next := make(chan int)
@@ -276,7 +276,7 @@ func busy(w http.ResponseWriter, q *http.Request) {
 	case "/events":
 		w.Header().Set("Content-Type", "text/event-stream")
 		for i := range 5 {
-			fmt.Fprintf(w, "data: %d\n\n", i)
+			_, _ = fmt.Fprintf(w, "data: %d\n\n", i)
 			flush(w)
 			<-time.After(2 * time.Millisecond)
 		}

@@ -1,11 +1,13 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -215,6 +217,26 @@ func TestRun_CutsWhatDoesNotEnd(t *testing.T) {
 	require.Equal(t, errShutdown.Error(), r.log.await(t, 1).Error)
 }
 
+func TestRun_LeavesNothingBehind(t *testing.T) {
+	r := start(t, func(c *Config) { c.Limits.Shutdown = 50 * time.Millisecond })
+	r.site("app", busy)
+	r.get("app.test", "/")
+	r.dial()
+	c := r.dial()
+	c.send("POST / HTTP/1.1\nHost: app.test\nContent-Length: 10\n\nhalf")
+	s, err := openSocket(r.dial(), "app.test")
+	require.NoError(t, err)
+	require.NoError(t, s.echo("x"))
+	r.stop()
+	_, err = s.r.ReadByte()
+	require.Error(t, err)
+	require.Eventually(t, func() bool {
+		stacks := make([]byte, 1<<20)
+		stacks = stacks[:runtime.Stack(stacks, true)]
+		return !bytes.Contains(stacks, []byte("internal/proxy.(*")) && !bytes.Contains(stacks, []byte("persistConn"))
+	}, 5*time.Second, 10*time.Millisecond)
+}
+
 func TestRun_FailsWithItsListener(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -234,16 +256,12 @@ func TestWaitRoute(t *testing.T) {
 	has := func(n int) func(octo.Route, bool) bool {
 		return func(route octo.Route, ok bool) bool { return ok && len(route.Backends) == n }
 	}
-	done := make(chan error)
+	done := make(chan error, 1)
 	go func() { done <- r.WaitRoute(t.Context(), "app", has(2)) }() // ends with the route
 	r.route("app")
 	r.route("other")
 	r.route("app", "app.web.v1.1")
-	select {
-	case <-done:
-		require.Fail(t, "too early")
-	default:
-	}
+	require.Empty(t, done, "too early")
 	r.route("app", "app.web.v1.1", "app.web.v1.2")
 	require.NoError(t, <-done)
 

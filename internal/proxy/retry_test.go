@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -238,4 +239,58 @@ func TestHold_AClientMayLeave(t *testing.T) {
 	require.Eventually(t, func() bool { return r.Totals().Held == 1 }, time.Second, time.Millisecond)
 	require.NoError(t, c.Close())
 	require.Equal(t, 499, r.log.await(t, 1).Status)
+}
+
+// TestHold_ARestartUnderLoad measures what holding is good for: the only instance of
+// an app is away for a moment, as when its container restarts.
+func TestHold_ARestartUnderLoad(t *testing.T) {
+	lost := func(hold time.Duration) int64 {
+		r := start(t, func(c *Config) { c.Limits.Hold = hold })
+		addr := deadPort(t)
+		r.place("app.web.v1.1", addr)
+		r.route("app", "app.web.v1.1")
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		var load sync.WaitGroup
+		var failed, served atomic.Int64
+		for range 4 {
+			load.Go(func() {
+				for c := r.client(); ctx.Err() == nil; served.Add(1) {
+					if r.once(c, "GET", "/", "v") != nil {
+						failed.Add(1)
+					}
+				}
+			})
+		}
+		for range 3 {
+			srv := appAt(t, addr)
+			begun := served.Load()
+			require.Eventually(t, func() bool { return served.Load() > begun+20 }, 10*time.Second, time.Millisecond)
+			require.NoError(t, srv.Shutdown(t.Context()))
+			<-time.After(100 * time.Millisecond) // its absence
+		}
+		appAt(t, addr)
+		stop()
+		load.Wait()
+		t.Logf("hold %s: %d of %d requests lost in 3 absences of 100 ms", hold, failed.Load(), served.Load())
+		return failed.Load()
+	}
+	require.Zero(t, lost(2*time.Second))
+	require.Positive(t, lost(time.Nanosecond))
+}
+
+// appAt starts an app at an address.
+func appAt(t *testing.T, addr string) *http.Server {
+	t.Helper()
+	var l net.Listener
+	require.Eventually(t, func() (ok bool) {
+		var err error
+		l, err = net.Listen("tcp", addr)
+		return err == nil
+	}, 5*time.Second, time.Millisecond)
+	srv := &http.Server{Handler: http.HandlerFunc(busy)}
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = srv.Serve(l) })
+	t.Cleanup(func() { _ = srv.Close(); serving.Wait() })
+	return srv
 }

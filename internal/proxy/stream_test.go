@@ -25,7 +25,7 @@ func TestStream_EventsArriveAtOnce(t *testing.T) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		flush(w)
 		for s := range next {
-			fmt.Fprintf(w, "data: %s\n\n", s)
+			_, _ = fmt.Fprintf(w, "data: %s\n\n", s)
 			flush(w)
 		}
 	})
@@ -283,7 +283,7 @@ func TestStream_TwoRequestsOnOneConnectionStayApart(t *testing.T) {
 	r := start(t)
 	r.site("app", func(w http.ResponseWriter, q *http.Request) {
 		b, _ := io.ReadAll(q.Body)
-		fmt.Fprintf(w, "%s %s %s", q.Method, q.URL.Path, b)
+		_, _ = fmt.Fprintf(w, "%s %s %s", q.Method, q.URL.Path, b)
 	})
 	c := r.dial()
 	c.send("POST /1 HTTP/1.1\nHost: app.test\nContent-Length: 3\n\nabcGET /2 HTTP/1.1\nHost: app.test\n\n")

@@ -35,7 +35,7 @@ func echoSocket(w http.ResponseWriter, q *http.Request) {
 		return
 	}
 	defer func() { _ = conn.Close() }()
-	fmt.Fprintf(rw, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
+	_, _ = fmt.Fprintf(rw, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
 		websocketAccept(q.Header.Get("Sec-WebSocket-Key")))
 	for rw.Flush() == nil {
 		text, err := readFrame(rw.Reader)
@@ -76,11 +76,14 @@ type socket struct {
 	r *bufio.Reader
 }
 
-// websocket opens a WebSocket on a connection.
+// openSocket opens a WebSocket on a connection.
 func openSocket(conn net.Conn, host string) (*socket, error) {
 	const key = "dGhlIHNhbXBsZSBub25jZQ=="
-	fmt.Fprintf(conn, "GET /socket HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n"+
+	_, err := fmt.Fprintf(conn, "GET /socket HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n"+
 		"Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n\r\n", host, key)
+	if err != nil {
+		return nil, err
+	}
 	r := bufio.NewReader(conn)
 	res, err := http.ReadResponse(r, nil)
 	if err != nil {
