@@ -66,6 +66,9 @@ func containerOf(c container.InspectResponse) engine.Container {
 		out.State = stateOf(c.State.Status)
 		out.ExitCode, out.OOMKilled, out.PID = c.State.ExitCode, c.State.OOMKilled, c.State.Pid
 		out.Started, out.Finished = timeOf(c.State.StartedAt), timeOf(c.State.FinishedAt)
+		if out.State == engine.StateExited && out.Finished.Before(out.Started) {
+			out.Finished = out.Started // the engine notes the start of a short run after its end
+		}
 	}
 	if out.State == engine.StateRunning && c.NetworkSettings != nil {
 		out.Address = addressOf(c.NetworkSettings)
