@@ -231,10 +231,10 @@ func TestClient_Events(t *testing.T) {
 
 func TestClient_Doctor(t *testing.T) {
 	w := apitest.New()
-	w.Findings = []octo.Finding{{Check: "disk", Level: octo.FindingProblem, Message: "full", Remedy: "empty it", Took: time.Second}}
+	w.Find(octo.Finding{Check: "disk", Level: octo.FindingProblem, Message: "full", Remedy: "empty it", Took: time.Second})
 	throughDoors(t, admin, w.Config, func(t *testing.T, c *api.Client) {
 		found, err := c.Doctor(t.Context())
 		require.NoError(t, err)
-		require.True(t, slices.Equal(w.Findings, found))
+		require.True(t, slices.Equal(w.Findings(), found))
 	})
 }

@@ -19,10 +19,7 @@ import (
 // happens is an event.
 type World struct {
 	// Now is the clock; it may be replaced before use.
-	Now func() time.Time
-	// Findings are what the doctor finds.
-	Findings []octo.Finding
-
+	Now       func() time.Time
 	mu        sync.Mutex
 	changed   chan struct{} // closed and replaced at every change
 	apps      map[octo.Name]*octo.App
@@ -31,6 +28,7 @@ type World struct {
 	lines     map[octo.Name][]octo.LogLine
 	keys      []octo.Key
 	events    []octo.Event
+	findings  []octo.Finding
 	followers int
 }
 
@@ -51,9 +49,23 @@ func (w *World) Config() api.Config {
 	return api.Config{
 		Apps: w, Releases: w, Keys: w, Activity: w,
 		Authorize: w.authorize,
-		Doctor:    func(context.Context) []octo.Finding { return w.Findings },
+		Doctor:    func(context.Context) []octo.Finding { return w.Findings() },
 		Version:   "v1.2.3",
 	}
+}
+
+// Find adds to what the doctor finds.
+func (w *World) Find(findings ...octo.Finding) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.findings = append(w.findings, findings...)
+}
+
+// Findings returns what the doctor finds.
+func (w *World) Findings() []octo.Finding {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.findings)
 }
 
 func (w *World) authorize(_ context.Context, who octo.Identity, what octo.Action, name octo.Name) error {

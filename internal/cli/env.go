@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/octohost/octohost/internal/octo"
+)
+
+// Stdio is where a command reads and writes.
+type Stdio struct {
+	In       io.Reader
+	Out, Err io.Writer
+
+	// InTerminal and OutTerminal report whether a person sits there, who can be
+	// asked, or who sees colours.
+	InTerminal, OutTerminal bool
+}
+
+// Env is all that a command line may know of the machine that it runs on. What is
+// nil is not available.
+type Env struct {
+	Stdio
+
+	Version   string
+	Getenv    func(string) string
+	Dir       string // the working directory, for git remotes
+	Home      string // for the default SSH key
+	ConfigDir string // where remote:add remembers
+	Now       func() time.Time
+
+	// Serve runs the daemon until ctx ends.
+	Serve func(ctx context.Context, flags ServeFlags) error
+	// Hook is what git runs during a push. It returns the exit code.
+	Hook func(ctx context.Context, args []string, stdio Stdio) int
+	// Doctor looks at this machine when no daemon answers.
+	Doctor func(ctx context.Context) []octo.Finding
+	// OpenBrowser shows a URL to the person; nil where there is no browser.
+	OpenBrowser func(ctx context.Context, url string) error
+}
+
+// ServeFlags are the flags of octo serve that were given; the others are empty.
+type ServeFlags struct {
+	Data, HTTP, SSH, Domain, Authorize, Config string
+}
+
+// System returns the Env of this process, without a daemon. An empty version means
+// what the Go toolchain has recorded.
+func System(version string) Env {
+	if info, ok := debug.ReadBuildInfo(); version == "" && ok {
+		version = info.Main.Version
+	}
+	home, _ := os.UserHomeDir() // without one, nothing is read from there
+	dir, _ := os.Getwd()        // without one, there is no git remote
+	config, err := os.UserConfigDir()
+	if err == nil {
+		config = filepath.Join(config, "octohost")
+	}
+	return withDaemon(Env{
+		Stdio: Stdio{
+			In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
+			InTerminal: isTerminal(os.Stdin), OutTerminal: isTerminal(os.Stdout),
+		},
+		Version: version, Getenv: os.Getenv, Dir: dir, Home: home, ConfigDir: config, Now: time.Now,
+		OpenBrowser: browser(os.Getenv),
+	})
+}
+
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
+
+// Main runs the command line of this process with env, and returns the exit code.
+// The first interrupt asks the command to end, a second one kills it.
+func Main(args []string, env Env) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	defer context.AfterFunc(ctx, stop)()
+	return Run(ctx, args, env)
+}
