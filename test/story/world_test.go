@@ -4,6 +4,7 @@ package story_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,6 +30,7 @@ type world struct {
 	dir    string
 	http   string // host:port of the proxy
 	ssh    string // host:port of the SSH door
+	domain string // apps are below it; empty: localhost
 	engine string // address of the container engine
 	env    []string
 	person []string // more of the environment of those who type commands
@@ -98,7 +100,7 @@ func (w *world) launch(env ...string) {
 	log, err := os.OpenFile(w.path("octo.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	require.NoError(w.t, err)
 	args := append(append([]string{}, w.wrap...), octoBinary(w.t), "serve", "--data", w.path("data"),
-		"--http", w.http, "--ssh", w.ssh, "--domain", "localhost")
+		"--http", w.http, "--ssh", w.ssh, "--domain", cmp.Or(w.domain, "localhost"))
 	if w.admit != "" {
 		args = append(args, "--authorize", w.admit)
 	}
