@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/octohost/octohost/internal/engine"
 	"github.com/octohost/octohost/internal/engine/docker"
 	"github.com/octohost/octohost/internal/engine/enginetest"
 	"github.com/octohost/octohost/internal/octo"
@@ -22,7 +25,7 @@ import (
 const testDockerfile = "FROM scratch\nLABEL test=%s\nCOPY testapp /testapp\nEXPOSE 5000\nCMD [\"/testapp\"]\n"
 
 // openDocker returns the real engine and an image with a test app for it.
-func openDocker(t *testing.T) (e *docker.Engine, image string) {
+func openDocker(t testing.TB) (e *docker.Engine, image string) {
 	t.Helper()
 	e, err := docker.Open(enginetest.Docker(t))
 	require.NoError(t, err)
@@ -34,7 +37,7 @@ func openDocker(t *testing.T) (e *docker.Engine, image string) {
 
 // newDockerRig prepares a rig on the real engine, where each release of the app has
 // its own environment. Everything is removed in the end.
-func newDockerRig(t *testing.T, e *docker.Engine, image string, envs map[int][]string) *rig {
+func newDockerRig(t testing.TB, e *docker.Engine, image string, envs map[int][]string) *rig {
 	t.Helper()
 	host := enginetest.Host()
 	enginetest.Sweep(t, e, host)
@@ -65,6 +68,53 @@ func (r *rig) get(id octo.InstanceID, path string) string {
 	body, err := io.ReadAll(resp.Body)
 	require.NoError(r.t, err)
 	return strings.TrimSuffix(string(body), "\n")
+}
+
+// BenchmarkDocker_WantToHealthy compares the agent (from the write of want/<node> to a
+// report that says healthy) with the floor: the engine's Start and the first good
+// answer, asked for every millisecond.
+func BenchmarkDocker_WantToHealthy(b *testing.B) {
+	e, image := openDocker(b)
+	r := newDockerRig(b, e, image, map[int][]string{1: {"VERSION=one"}})
+	rel := r.release(1, octo.Live)
+	r.run()
+	<-r.agent.Ready()
+	var floor, agent []time.Duration
+	for n := 1; b.Loop(); n++ {
+		r.want(web(1, n)) // also makes the network, the first time
+		r.eventually("healthy", r.healthy(web(1, n).Instance))
+		floor = append(floor, r.floor(&rel))
+		began := time.Now()
+		r.want(web(1, n), web(1, n+1))
+		r.eventually("healthy", r.healthy(web(1, n+1).Instance))
+		agent = append(agent, time.Since(began))
+		r.want()
+		r.eventually("gone", func() bool { return len(r.phases()) == 0 })
+		n++
+	}
+	slices.Sort(floor)
+	slices.Sort(agent)
+	b.ReportMetric(float64(floor[len(floor)/2].Milliseconds()), "ms-floor")
+	b.ReportMetric(float64(agent[len(agent)/2].Milliseconds()), "ms-agent")
+}
+
+// floor starts a container without the agent, as labelled as one of its own but for
+// the instance, and returns how long it took until that answered.
+func (r *rig) floor(rel *octo.Release) time.Duration {
+	r.t.Helper()
+	at := place{"octohost-" + shortHost(r.host) + "-1", netip.MustParseAddr(r.containers()[0].Address).Next().Next().Next()}
+	spec := containerSpec(r.host, web(1, 1), rel, rel.Processes[0], nil, at)
+	spec.Name = r.host + "-floor"
+	delete(spec.Labels, engine.LabelInstance)
+	began := time.Now()
+	c, err := r.engine.Start(r.t.Context(), spec)
+	require.NoError(r.t, err)
+	require.Eventually(r.t, func() bool {
+		return ask(r.t.Context(), target{c.Address + ":5000", "hello", "/"}, time.Second, time.Second).good()
+	}, time.Minute, time.Millisecond)
+	took := time.Since(began)
+	require.NoError(r.t, r.engine.Remove(r.t.Context(), c.ID))
+	return took
 }
 
 func TestDocker_LifeOfAnInstance(t *testing.T) {

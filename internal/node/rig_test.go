@@ -38,6 +38,7 @@ type rig struct {
 	proxy  *testProxy
 	image  string
 	pools  []string
+	blind  bool // every address answers well, without a look at who is there
 	env    func(context.Context, octo.Release) ([]string, error)
 
 	mu     sync.Mutex
@@ -137,6 +138,9 @@ func (r *rig) knock(_ context.Context, address string, _ time.Duration) bool {
 
 // answerAt answers for the container that has an address now.
 func (r *rig) answerAt(address string) answer {
+	if r.blind {
+		return answer{seen: seenAnswer, status: 200}
+	}
 	r.mu.Lock()
 	behave := r.behave
 	r.mu.Unlock()
