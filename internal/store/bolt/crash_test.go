@@ -137,9 +137,13 @@ func TestPut_AcknowledgedWritesSurviveKill(t *testing.T) {
 	path, seed := filepath.Join(t.TempDir(), "octo.db"), rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
+	long := 3 * time.Second
+	if testing.Short() {
+		long = time.Second / 2
+	}
 	h := &history{}
 	rounds := 0
-	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); rounds++ {
+	for end := time.Now().Add(long); time.Now().Before(end); rounds++ {
 		h.crash(t, path, random.IntN(400))
 		h.check(t, path)
 	}
