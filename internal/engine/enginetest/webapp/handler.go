@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -188,11 +189,14 @@ func (h *handler) spawn(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *handler) end(w http.ResponseWriter, r *http.Request) {
+	const farewell = "bye\n"
+	w.Header().Set("Content-Length", strconv.Itoa(len(farewell)))
+	write(w, farewell)
+	flush(w) // whole, before the connection is cut
 	select {
 	case h.exit <- number(r.FormValue("code"), 1):
 	default: // it ends already
 	}
-	write(w, "bye\n")
 }
 
 func (h *handler) eat(w http.ResponseWriter, _ *http.Request) {
