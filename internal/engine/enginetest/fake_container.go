@@ -25,6 +25,8 @@ type fakeContainer struct {
 	cancel  context.CancelFunc // SIGKILL
 	ended   chan struct{}      // closed when this run has ended
 	forced  *int               // exit code of one that was killed
+
+	removing bool // it will not run again
 }
 
 // kill ends the program; the container stops when it has returned.
@@ -125,6 +127,9 @@ func (f *Fake) addressTaken(address string) bool {
 
 // run starts the program of a container that does not run.
 func (f *Fake) run(c *fakeContainer) error {
+	if c.removing {
+		return octo.Errorf(octo.ErrConflict, "start container %s: it is marked for removal", c.Name)
+	}
 	if f.config.StartError != nil {
 		if err := f.config.StartError(c.spec); err != nil {
 			return err
@@ -155,6 +160,9 @@ func (f *Fake) exited(c *fakeContainer, code int) {
 		code = *c.forced
 	}
 	c.State, c.ExitCode, c.PID, c.Address, c.Finished = engine.StateExited, code, 0, "", time.Now()
+	if c.removing {
+		c.State = engine.StateDead
+	}
 	c.log.close()
 	f.tell(c, engine.EventDie)
 	close(c.ended)
@@ -215,6 +223,7 @@ func (f *Fake) Remove(_ context.Context, id string) error {
 		defer f.mu.Unlock()
 		return notGone(err)
 	}
+	c.removing = true
 	c.kill(137)
 	ended := c.ended
 	f.mu.Unlock()
