@@ -53,11 +53,16 @@ func TestAgent_FailsAfterThreeStartsWhileTheReleaseRollsOut(t *testing.T) {
 
 		after(time.Hour)
 		require.Equal(r.t, 2, r.instance("hello.web.v1.1").Restarts)
+		r.fake.Lose(true)
+		after(time.Second)
+		r.fake.Return()
+		after(time.Minute)
+		require.Equal(r.t, i, r.instance("hello.web.v1.1"), "nothing that happens to the engine makes it better")
 		r.want()
 		after(time.Second)
 		require.Empty(r.t, r.containers())
 		require.Empty(r.t, r.phases())
-		require.Empty(r.t, r.recorded(), "it never was up")
+		require.Equal(r.t, []octo.EventKind{octo.EventEngineLost, octo.EventEngineBack}, r.recorded(), "it never was up")
 	})
 }
 

@@ -100,6 +100,8 @@ func (in *instance) next(now time.Time, host string) action {
 		return in.nextLeaving()
 	case in.release == nil:
 		return load
+	case in.terminal:
+		return in.whenDue(now, review)
 	case in.box == nil:
 		return in.whenDue(now, start)
 	case in.spoiled || !isMeant(in.box, host, in.Assignment, in.release):
@@ -128,8 +130,6 @@ func (in *instance) nextRunning(now time.Time) action {
 	switch {
 	case in.slow:
 		return stop
-	case in.terminal:
-		return in.whenDue(now, review)
 	case in.status.Phase == octo.PhaseHealthy, in.status.Phase == octo.PhaseUnhealthy:
 		return in.whenDue(now, check)
 	case !in.adopted && in.live():
@@ -138,13 +138,10 @@ func (in *instance) nextRunning(now time.Time) action {
 	return await
 }
 
-// whenDue is a once its time has come. What has failed for good is reviewed instead.
+// whenDue is a once its time has come.
 func (in *instance) whenDue(now time.Time, a action) action {
-	switch {
-	case now.Before(in.due):
+	if now.Before(in.due) {
 		return rest
-	case in.terminal && a != look:
-		return review
 	}
 	return a
 }
@@ -236,7 +233,10 @@ func (in *instance) refresh(host string) bool {
 	if in.box != nil {
 		in.status.Container, in.status.Started = in.box.ID, in.box.Started
 	} else {
-		in.status.Container, in.status.Memory = "", 0
+		in.status.Container = ""
+	}
+	if !running(in.box) {
+		in.status.Memory = 0
 	}
 	changed := in.status != in.reported
 	in.reported = in.status

@@ -73,7 +73,7 @@ func (n *networks) take(ctx context.Context) (place, error) {
 			}
 		}
 	}
-	return place{}, octo.Errorf(octo.ErrUnavailable, "every network of this octohost is full").
+	return place{}, octo.Errorf(octo.ErrConflict, "every network of this octohost is full").
 		WithHint("remove apps that are not needed, or add a machine")
 }
 

@@ -9,16 +9,23 @@ import (
 )
 
 // followWant tells the loop what is wanted of this node, first and after changes.
-// What cannot be read leaves things as they are.
 func (l *loop) followWant() {
-	var last store.Version
+	for l.ctx.Err() == nil {
+		l.watchWant()
+		l.pause(retryEvery)
+	}
+}
+
+// watchWant follows one watch. What cannot be read leaves things as they are.
+func (l *loop) watchWant() {
+	last := store.Any // no version that a document has
 	for entries, err := range l.cfg.Store.Watch(l.ctx, store.WantPrefix) {
 		if err != nil {
 			l.complain("watch of assignments interrupted", err)
 			continue
 		}
 		e := ownEntry(entries, store.WantPrefix+l.cfg.Name)
-		if e.Version == last && last != store.Absent {
+		if e.Version == last {
 			continue // a change of another node's
 		}
 		want, err := decodeWant(e)

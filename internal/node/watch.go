@@ -46,7 +46,23 @@ func (l *loop) lost(err error) {
 		l.journal.add(octo.Event{Kind: octo.EventEngineLost, Node: l.cfg.Name, Message: fmt.Sprintf("the container engine does not answer: %v", err)})
 	}
 	l.streaming = false
+	for _, in := range l.instances {
+		in.pardon()
+	}
 	l.doubtAll()
+}
+
+// pardon forgets what went wrong with an instance just before the engine went away:
+// one that ends takes its containers along first, and fails to start them again.
+func (in *instance) pardon() {
+	if in.terminal || in.leaving {
+		return
+	}
+	in.status.Failure = nil
+	in.spoiled, in.attempts, in.due = false, 0, time.Time{}
+	if in.status.Phase == octo.PhaseFailed {
+		in.signal(octo.SignalStart)
+	}
 }
 
 // doubtAll takes every address back until all containers have been listed again.
@@ -232,7 +248,7 @@ func (l *loop) seen(in *instance, cs []engine.Container, asOf uint64, sync bool)
 	l.setBox(in, box)
 	in.surplus = surplus
 	switch {
-	case in.leaving:
+	case in.leaving, in.terminal:
 	case box == nil && old != nil:
 		l.vanished(in)
 	case running(box) && !sameRun(old, box):
