@@ -208,12 +208,25 @@ func (h *head) copyEntries(out *tar.Writer, in *tar.Reader) error {
 }
 
 func copyEntry(out *tar.Writer, header *tar.Header, content io.Reader) error {
+	if sparse(header) {
+		// A few bytes of it can stand for a full disk, and git makes none.
+		return octo.Errorf(octo.ErrInvalid, "the source has a sparse file, %q", header.Name)
+	}
 	header.Format = tar.FormatUnknown // whichever can hold it
 	if err := out.WriteHeader(header); err != nil {
 		return err
 	}
 	_, err := io.Copy(out, content)
 	return err
+}
+
+func sparse(header *tar.Header) bool {
+	for name := range header.PAXRecords {
+		if strings.HasPrefix(name, "GNU.sparse.") {
+			return true
+		}
+	}
+	return header.Typeflag == tar.TypeGNUSparse
 }
 
 func (h *head) ignored(name string) (bool, error) {

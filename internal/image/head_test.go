@@ -168,6 +168,20 @@ func TestReadHead_ASourceThatBreaksIsNotTakenForWhole(t *testing.T) {
 	}
 }
 
+func TestReadHead_RefusesSparseFiles(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM scratch"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "big"), nil, 0o600))
+	require.NoError(t, os.Truncate(filepath.Join(dir, "big"), 1<<40))
+	for _, format := range []string{"gnu", "posix"} {
+		source, err := exec.CommandContext(t.Context(), "tar", "-C", dir, "--sparse", "--format="+format, "-cf-", "big", "Dockerfile").Output()
+		require.NoError(t, err)
+		_, err = readHead(bytes.NewReader(source), "Dockerfile")
+		require.ErrorIs(t, err, octo.ErrInvalid)
+		require.ErrorContains(t, err, "sparse")
+	}
+}
+
 func FuzzReadHead(f *testing.F) {
 	f.Add(enginetest.Tar(f, map[string]string{"Dockerfile": "FROM scratch", ".dockerignore": "*\n!x"}), "Dockerfile")
 	f.Add([]byte("x"), "../x")
