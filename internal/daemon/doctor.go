@@ -39,9 +39,16 @@ type check struct {
 
 func checks() []check {
 	return []check{
-		{"daemon", checkDaemon}, {"engine", checkEngine}, {"git", checkGit}, {"isolation", checkIsolation},
-		{"data", checkData}, {"disk", checkDisk}, {"http port", checkHTTP}, {"ssh port", checkSSH},
-		{"dns", checkDNS}, {"clock", checkClock},
+		{"daemon", checkDaemon},
+		{"engine", checkEngine},
+		{"git", checkGit},
+		{"isolation", checkIsolation},
+		{"data", checkData},
+		{"disk", checkDisk},
+		{"http port", checkHTTP},
+		{"ssh port", checkSSH},
+		{"dns", checkDNS},
+		{"clock", checkClock},
 	}
 }
 

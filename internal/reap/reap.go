@@ -82,7 +82,7 @@ func (r *Reaper) Run(ctx context.Context) error {
 }
 
 func wake(watch iter.Seq2[[]store.Entry, error], woken chan<- struct{}) {
-	for range watch {
+	for range watch { // an error wakes too: the sweep will see for itself
 		select {
 		case woken <- struct{}{}:
 		default: // somebody has knocked already
