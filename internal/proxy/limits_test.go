@@ -75,7 +75,7 @@ func drip(ctx context.Context, w io.Writer) {
 }
 
 func TestLimits_AnAppThatReadsSlowlyIsNotHeldAgainstTheClient(t *testing.T) {
-	r := start(t, func(c *Config) { c.Limits.UploadWindow = 50 * time.Millisecond })
+	r := start(t, func(c *Config) { c.Limits.UploadWindow, c.Limits.UploadBytes = 500*time.Millisecond, 1 })
 	proceed := make(chan bool)
 	r.site("app", func(w http.ResponseWriter, q *http.Request) {
 		<-proceed
@@ -89,15 +89,16 @@ func TestLimits_AnAppThatReadsSlowlyIsNotHeldAgainstTheClient(t *testing.T) {
 		body := strings.NewReader(strings.Repeat("x", 32<<20)) // more than all buffers on the way take
 		status <- r.do(r.request("POST", "app.test", "/", body)).StatusCode
 	}()
-	<-time.After(200 * time.Millisecond) // four windows in which nothing moves
+	<-time.After(time.Second) // two windows in which nothing moves
 	close(proceed)
 	require.Equal(t, 200, <-status)
 }
 
 func TestLimits_StreamsAndSocketsAreNotUploads(t *testing.T) {
 	r := start(t, func(c *Config) {
-		c.Limits.UploadWindow, c.Limits.WriteStall, c.Limits.IdleTimeout = 20*time.Millisecond, 20*time.Millisecond, 20*time.Millisecond
-		c.Limits.HeaderTimeout, c.Limits.AnswerTimeout = 20*time.Millisecond, 20*time.Millisecond
+		const short = 250 * time.Millisecond
+		c.Limits.UploadWindow, c.Limits.WriteStall, c.Limits.IdleTimeout = short, short, short
+		c.Limits.HeaderTimeout, c.Limits.AnswerTimeout = short, short
 	})
 	next := make(chan bool)
 	r.site("app", func(w http.ResponseWriter, q *http.Request) {
@@ -113,7 +114,7 @@ func TestLimits_StreamsAndSocketsAreNotUploads(t *testing.T) {
 	s, err := openSocket(r.dial(), "app.test")
 	require.NoError(t, err)
 	stream := r.do(r.request("POST", "app.test", "/", strings.NewReader("begin")))
-	<-time.After(200 * time.Millisecond) // ten times every limit
+	<-time.After(700 * time.Millisecond) // longer than every limit
 	require.NoError(t, s.echo("still there"))
 	next <- true
 	_, body := r.read(stream)

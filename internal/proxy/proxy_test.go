@@ -111,7 +111,7 @@ func TestProxy_AnswersHeadWithLengthAndNoBody(t *testing.T) {
 }
 
 func TestProxy_KeepsConnectionsToInstances(t *testing.T) {
-	r := start(t)
+	r := start(t, func(c *Config) { c.Limits.PooledIdle = time.Minute })
 	remotes := make(chan string, 10)
 	r.site("app", func(_ http.ResponseWriter, q *http.Request) { remotes <- q.RemoteAddr })
 	for range 10 {
