@@ -130,6 +130,7 @@ func (c *Client) follow(ctx context.Context, method, path string, body any, out 
 			return err
 		}
 	}
+	_, _ = io.Copy(io.Discard, resp.Body) // so that the connection can be used again; the answer is whole
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -132,6 +133,30 @@ func TestErrors_DialTellsItsOwn(t *testing.T) {
 	c = api.NewClient(func(context.Context) (net.Conn, error) { return nil, io.ErrUnexpectedEOF })
 	_, err = c.Apps(t.Context())
 	require.ErrorIs(t, err, octo.ErrUnavailable)
+}
+
+// Over SSH a connection is a program that has to log in: one must do.
+func TestClient_UsesOneConnection(t *testing.T) {
+	w := apitest.New()
+	_, err := w.CreateApp(t.Context(), admin, "hello")
+	require.NoError(t, err)
+	w.Deploy("hello", "1111111", "alice")
+	w.Deploy("hello", "2222222", "alice")
+	path := filepath.Join(t.TempDir(), "octo.sock")
+	serveLocal(t, w.Config(), path)
+	dials := 0
+	c := api.NewClient(func(ctx context.Context) (net.Conn, error) {
+		dials++
+		return api.DialLocal(path)(ctx)
+	})
+	defer c.Close()
+	for range 3 {
+		_, err = c.App(t.Context(), "hello")
+		require.NoError(t, err)
+		require.NoError(t, c.Rollback(t.Context(), "hello", 1, io.Discard))
+		require.ErrorIs(t, c.Rollback(t.Context(), "hello", 99, io.Discard), octo.ErrNotFound)
+	}
+	require.Equal(t, 1, dials)
 }
 
 func TestVersion_OtherMajorIsRefusedWithAdvice(t *testing.T) {

@@ -11,8 +11,9 @@ func newCompletionCommand() *cobra.Command {
 		Long: `Print completions for a shell: commands, flags, and the names of apps, releases
 and keys, which are asked from the octohost while you type.
 
-bash: add this to ~/.bashrc:                   source <(octo completion bash)
-zsh:  put it into a directory of your $fpath:  octo completion zsh > "${fpath[1]}/_octo"
+bash: add this to ~/.bashrc (needs the package bash-completion):
+        source <(octo completion bash)
+zsh:  octo completion zsh > "${fpath[1]}/_octo"
 fish: octo completion fish > ~/.config/fish/completions/octo.fish`,
 		Example:   "  octo completion bash",
 		Args:      exactly(1),

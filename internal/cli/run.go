@@ -36,6 +36,7 @@ type session struct {
 	git        *gitRemote  // once it was looked for
 	completing bool        // a shell asks for completions: be quick and quiet
 	serving    bool        // this is the daemon itself
+	overSSH    bool        // the client reaches octohost through the user's ssh
 }
 
 func (s *session) close() {
@@ -55,10 +56,27 @@ func (s *session) run(ctx context.Context, args []string) int {
 	if err == nil {
 		return exitOK
 	}
-	if ctx.Err() != nil && !s.serving {
+	if s.interrupted(ctx) {
 		return exitInterrupted
 	}
 	return s.report(err)
+}
+
+// interrupted reports whether a command failed because it was interrupted. Ctrl-C
+// reaches the ssh below this process as well, whose end may be noticed first.
+func (s *session) interrupted(ctx context.Context) bool {
+	switch {
+	case s.serving:
+		return false
+	case !s.overSSH:
+		return ctx.Err() != nil
+	}
+	select {
+	case <-ctx.Done():
+		return true
+	case <-time.After(100 * time.Millisecond):
+		return false
+	}
 }
 
 // fill puts harmless things where env has nothing.
@@ -94,7 +112,7 @@ func (s *session) open(ctx context.Context) (*api.Client, error) {
 	if at.host.Name == "" {
 		s.client = api.NewClient(api.DialLocal(at.socket))
 	} else {
-		s.client = api.NewClient(s.dialSSH(at.host))
+		s.client, s.overSSH = api.NewClient(s.dialSSH(at.host)), true
 	}
 	s.client.Version = s.env.Version
 	return s.client, nil

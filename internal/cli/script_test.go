@@ -41,6 +41,9 @@ func TestScripts(t *testing.T) {
 	})
 }
 
+// hurry spares every process the second that the race detector waits at its end.
+const hurry = "atexit_sleep_ms=0"
+
 // worldKey is where a script's octohost is found.
 type worldKey struct{}
 
@@ -54,7 +57,7 @@ func setup(env *testscript.Env) error {
 	for name, value := range map[string]string{
 		"OCTO_SOCKET": socket, "HOME": home, "TEST_NOW": began.Add(5 * time.Minute).Format(time.RFC3339Nano),
 		"OCTO_SSH_PROGRAM": "pipe-ssh", "TEST_SSH_SOCKET": socket, "TEST_SSH_LOG": filepath.Join(env.WorkDir, "ssh.log"),
-		"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CEILING_DIRECTORIES": filepath.Dir(env.WorkDir),
+		"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CEILING_DIRECTORIES": filepath.Dir(env.WorkDir), "GORACE": hurry,
 	} {
 		env.Setenv(name, value)
 	}
@@ -280,7 +283,7 @@ func runExample(t *testing.T, line string) {
 	run := func(line string) {
 		cmd := exec.CommandContext(t.Context(), "sh", "-c", "exec "+line)
 		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME="+home, "OCTO_SOCKET="+filepath.Join(dir, "s"), "GIT_CEILING_DIRECTORIES=/")
+		cmd.Env = append(os.Environ(), "GORACE="+hurry, "HOME="+home, "XDG_CONFIG_HOME="+home, "OCTO_SOCKET="+filepath.Join(dir, "s"), "GIT_CEILING_DIRECTORIES=/")
 		if strings.HasSuffix(line, " -f") {
 			interruptExample(t, cmd)
 			return
