@@ -38,6 +38,7 @@ type loop struct {
 	want      map[octo.InstanceID]octo.Assignment // nil until it was read
 	synced    bool                                // the engine is there, and its containers were listed
 	streaming bool                                // the engine sends events
+	silent    time.Time                           // since when it does not answer; zero: it does
 	listing   bool                                // a list is under way
 	settled   bool                                // everything that ran before has been looked at
 	seq       uint64                              // counts events

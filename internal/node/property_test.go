@@ -64,6 +64,7 @@ func TestAgent_ConvergesWhateverHappens(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := &world{}
 			w.rig = newRig(t, enginetest.FakeConfig{StartDelay: 20 * time.Millisecond, StartError: w.startError})
+			w.engine = &laggard{Fake: w.fake, lag: 7 * time.Millisecond}
 			problem = w.live(steps)
 		})
 		if problem != nil {

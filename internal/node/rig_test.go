@@ -157,7 +157,11 @@ func (r *rig) answerAt(address string) answer {
 
 // containers are all that the engine has of this octohost; none while it is lost.
 func (r *rig) containers() []engine.Container {
-	cs, err := r.engine.List(context.Background(), map[string]string{engine.LabelHost: r.host})
+	list := r.engine.List
+	if r.fake != nil {
+		list = r.fake.List // what is true, not what the agent is told
+	}
+	cs, err := list(context.Background(), map[string]string{engine.LabelHost: r.host})
 	if err != nil {
 		return nil
 	}

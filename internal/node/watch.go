@@ -13,6 +13,10 @@ import (
 const (
 	listTimeout = 2 * time.Minute
 	lookTimeout = 30 * time.Second
+	// engineGrace is how long an engine may be away before what was healthy is not
+	// taken for it any more. One that restarts and lets its containers run is back
+	// before.
+	engineGrace = 5 * time.Second
 )
 
 // followEngine tells the loop what happens to containers, in order.
@@ -46,8 +50,14 @@ func (l *loop) lost(err error) {
 		l.journal.add(octo.Event{Kind: octo.EventEngineLost, Node: l.cfg.Name, Message: fmt.Sprintf("the container engine does not answer: %v", err)})
 	}
 	l.streaming = false
+	if l.silent.IsZero() {
+		l.silent = time.Now()
+	}
 	for _, in := range l.instances {
 		in.pardon()
+		if time.Since(l.silent) >= engineGrace {
+			in.unheard()
+		}
 	}
 	l.doubtAll()
 }
@@ -63,6 +73,16 @@ func (in *instance) pardon() {
 	if in.status.Phase == octo.PhaseFailed {
 		in.signal(octo.SignalStart)
 	}
+}
+
+// unheard says that nobody knows how an instance is, for the engine has been away for
+// too long. It is asked as soon as that is back.
+func (in *instance) unheard() {
+	if in.terminal || in.leaving {
+		return
+	}
+	in.signal(octo.SignalMiss)
+	in.status.Note = "the container engine does not answer"
 }
 
 // doubtAll takes every address back until all containers have been listed again.
@@ -82,7 +102,7 @@ func (l *loop) happened(e engine.Event) {
 		if !l.streaming && l.syncs > 0 {
 			l.journal.add(octo.Event{Kind: octo.EventEngineBack, Node: l.cfg.Name, Message: "the container engine answers again"})
 		}
-		l.streaming = true
+		l.streaming, l.silent = true, time.Time{}
 		l.doubtAll()
 		l.list()
 		return
