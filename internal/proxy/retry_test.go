@@ -118,8 +118,8 @@ func fickle(t *testing.T) (addr string, requests func() int) {
 }
 
 func TestRetry_AKeptConnectionThatTheAppCloses(t *testing.T) {
-	r := start(t, func(c *Config) { c.Limits.PooledIdle = time.Minute })
 	addr, requests := fickle(t)
+	r := start(t, func(c *Config) { c.Limits.PooledIdle = time.Minute })
 	r.place("app.web.v1.1", addr)
 	r.route("app", "app.web.v1.1")
 	methods := []string{"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE", "GET", "DELETE"}
