@@ -125,6 +125,9 @@ func (w *world) settle() {
 				}
 				return nil
 			}) // it fails when the store closes, and the watch ends
+			if failure == nil {
+				w.have(a.Name, a.Release)
+			}
 			_, _ = w.apps().Update(ctx, string(a.Name), func(now *octo.App) error {
 				if failure == nil {
 					now.Live = a.Release
@@ -134,6 +137,16 @@ func (w *world) settle() {
 			}) // the same
 		}
 	}
+}
+
+// have stands for the node: it runs a release of an app, or nothing.
+func (w *world) have(app octo.Name, release int) {
+	var running []octo.Instance
+	if release > 0 {
+		running = []octo.Instance{{ID: octo.NewInstanceID(app, octo.Web, release, 1), App: app, Release: release, Phase: octo.PhaseHealthy}}
+	}
+	docs := store.Docs[[]octo.Instance]{Store: w.store, Prefix: store.HavePrefix}
+	_, _ = docs.Replace(context.Background(), "node", running, store.Any) // it fails when the store closes
 }
 
 func (w *world) push() (string, error) {
@@ -212,6 +225,18 @@ func TestPush_TellsWhyAReleaseFailed(t *testing.T) {
 		require.Contains(t, out, want)
 	}
 	require.Equal(t, 1, w.app().Live)
+}
+
+// What is not healthy is not said to serve.
+func TestPush_NothingServes(t *testing.T) {
+	w := newWorld(t)
+	_, err := w.push()
+	require.NoError(t, err)
+	w.have("hello", 0)
+	delete(w.source.files, "Dockerfile")
+	out, err := w.push()
+	require.Error(t, err)
+	require.Contains(t, out, "v1 stays, but nothing of it is healthy at the moment (see: octo ps -a hello)")
 }
 
 func TestRollback(t *testing.T) {

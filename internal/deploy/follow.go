@@ -166,10 +166,7 @@ func (d *Deployer) failed(ctx context.Context, p *printer, r octo.Release) error
 		p.section("Health check:", f.Transcript)
 		p.section("Last lines of its log:", f.Logs)
 	}
-	app, getErr := d.apps().Get(ctx, string(r.App))
-	if getErr == nil {
-		p.stillServing(app.Value.Live)
-	}
+	d.stillServing(ctx, p, r.App)
 	return err
 }
 
@@ -198,10 +195,31 @@ func (p *printer) section(title string, lines []string) {
 	}
 }
 
-func (p *printer) stillServing(live int) {
-	if live == 0 {
-		p.warn("Nothing was deployed before, so nothing is serving.")
-		return
+// stillServing says what visitors get when a deploy has failed.
+func (d *Deployer) stillServing(ctx context.Context, p *printer, name octo.Name) {
+	app, err := d.apps().Get(ctx, string(name))
+	if err != nil {
+		return // it goes without saying that the store has failed
 	}
-	p.warn("%s is still serving.", octo.Version(live))
+	switch live := app.Value.Live; {
+	case live == 0:
+		p.warn("Nothing was deployed before, so nothing is serving.")
+	case d.serves(ctx, name, live):
+		p.warn("%s is still serving.", octo.Version(live))
+	default:
+		p.warn("%s stays, but nothing of it is healthy at the moment (see: octo ps -a %s).", octo.Version(live), name)
+	}
+}
+
+// serves reports whether an instance of a release is healthy.
+func (d *Deployer) serves(ctx context.Context, app octo.Name, release int) bool {
+	nodes, err := store.Docs[[]octo.Instance]{Store: d.Store, Prefix: store.HavePrefix}.All(ctx)
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(nodes, func(node store.Doc[[]octo.Instance]) bool {
+		return slices.ContainsFunc(node.Value, func(i octo.Instance) bool {
+			return i.App == app && i.Release == release && i.Phase == octo.PhaseHealthy
+		})
+	})
 }

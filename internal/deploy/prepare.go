@@ -123,10 +123,7 @@ func (d *Deployer) build(ctx context.Context, p *printer, push octo.Push, m mani
 func (d *Deployer) buildFailed(ctx context.Context, p *printer, push octo.Push, err error) {
 	ctx = context.WithoutCancel(ctx)
 	p.failure(err)
-	app, getErr := d.apps().Get(ctx, string(push.App))
-	if getErr == nil {
-		p.stillServing(app.Value.Live)
-	}
+	d.stillServing(ctx, p, push.App)
 	d.Record(octo.Event{Kind: octo.EventBuildFailed, App: push.App, User: push.User, Message: "build of " + short(push.New) + " failed: " + err.Error()})
 }
 
