@@ -2,6 +2,7 @@ package story_test
 
 import (
 	"bytes"
+	"io"
 	"os/exec"
 	"regexp"
 	"slices"
@@ -88,10 +89,10 @@ func (s *said) String() string {
 }
 
 // begin starts a command. The end of the test kills it at the latest.
-func (w *world) begin(dir, stdin string, args ...string) *running {
+func (w *world) begin(dir string, stdin io.Reader, args ...string) *running {
 	w.t.Helper()
 	r := &running{w: w, cmd: exec.Command(args[0], args[1:]...), done: make(chan struct{})} //nolint:gosec // of the test
-	r.cmd.Dir, r.cmd.Env, r.cmd.Stdin = dir, w.environ(), strings.NewReader(stdin)
+	r.cmd.Dir, r.cmd.Env, r.cmd.Stdin = dir, w.environ(), stdin
 	r.cmd.Stdout, r.cmd.Stderr = &r.said, &r.said
 	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	require.NoError(w.t, r.cmd.Start())
@@ -104,7 +105,7 @@ func (w *world) begin(dir, stdin string, args ...string) *running {
 }
 
 // begin starts a push of main.
-func (r *repo) begin() *running { return r.w.begin(r.dir, "", "git", "push", "octo", "main") }
+func (r *repo) begin() *running { return r.w.begin(r.dir, nil, "git", "push", "octo", "main") }
 
 // until waits until the command has printed text.
 func (r *running) until(text string) {
