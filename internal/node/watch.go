@@ -50,16 +50,29 @@ func (l *loop) lost(err error) {
 		l.journal.add(octo.Event{Kind: octo.EventEngineLost, Node: l.cfg.Name, Message: fmt.Sprintf("the container engine does not answer: %v", err)})
 	}
 	l.streaming = false
-	if l.silent.IsZero() {
-		l.silent = time.Now()
-	}
 	for _, in := range l.instances {
 		in.pardon()
-		if time.Since(l.silent) >= engineGrace {
-			in.unheard()
-		}
 	}
 	l.doubtAll()
+	if l.silent.IsZero() {
+		l.silent = time.Now()
+		since := l.silent
+		l.tasks.Go(func() {
+			l.pause(engineGrace)
+			l.post(func() { l.stillLost(since) })
+		})
+	}
+}
+
+// stillLost takes nothing for healthy any more if the engine has been away since then.
+func (l *loop) stillLost(since time.Time) {
+	if l.silent != since {
+		return
+	}
+	for _, in := range l.instances {
+		in.unheard()
+		l.publish(in)
+	}
 }
 
 // pardon forgets what went wrong with an instance just before the engine went away:

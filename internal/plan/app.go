@@ -225,7 +225,8 @@ func (p *appPlan) route() octo.Route {
 	slices.SortFunc(serving, func(a, b octo.Backend) int { return cmp.Compare(a.Instance, b.Instance) })
 	r.Backends = serving
 	if len(serving) == 0 {
-		r.Crashed = slices.ContainsFunc(append(current, old...), func(c *copyOf) bool { return c.seen && c.state.Failure != nil })
+		// One that ended once is started again at once: visitors wait for it.
+		r.Crashed = slices.ContainsFunc(append(current, old...), func(c *copyOf) bool { return c.seen && c.state.Phase == octo.PhaseFailed })
 	}
 	return r
 }

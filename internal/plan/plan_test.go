@@ -186,6 +186,23 @@ func TestNext_FirstReleaseFailsToNothing(t *testing.T) {
 	require.Empty(t, d.Routes[0].Backends)
 }
 
+// An instance that ended once is started again at once. Only one that ends again and
+// again makes its app one that has crashed.
+func TestNext_CrashedIsWhoWaitsForItsNextStart(t *testing.T) {
+	s := newSim("n1")
+	s.deploy(map[octo.Name]int{"web": 1})
+	s.settle(t, allHealthy)
+	for phase, crashed := range map[octo.Phase]bool{
+		octo.PhaseStarting: false, octo.PhaseUnhealthy: false, octo.PhaseFailed: true,
+	} {
+		in := &s.Have["n1"][0]
+		in.Phase, in.Failure = phase, &octo.Failure{Kind: octo.FailedExit, Message: "it ended"}
+		d := s.next()
+		require.Empty(t, d.Routes[0].Backends, phase)
+		require.Equal(t, crashed, d.Routes[0].Crashed, phase)
+	}
+}
+
 func TestNext_OneFailingProcessKeepsTheOthersOnTheOldRelease(t *testing.T) {
 	s := newSim("n1")
 	s.deploy(map[octo.Name]int{"web": 1, "worker": 1})
