@@ -51,3 +51,22 @@ func TestAgent_EngineTakesItsContainersAlong(t *testing.T) {
 		require.Equal(r.t, before.ID, r.container("hello.web.v1.1").ID)
 	})
 }
+
+// While the engine is away nothing can be asked, so that time does not count.
+func TestAgent_DeadlineBeginsAnewWhenTheEngineIsBack(t *testing.T) {
+	inBubble(t, enginetest.FakeConfig{}, func(r *rig) {
+		r.setBehaviour(never)
+		r.release(1, octo.Pending)
+		r.want(web(1, 1))
+		r.run()
+		after(50 * time.Second)
+		r.fake.Lose(false)
+		after(time.Minute)
+		r.fake.Return()
+		after(50 * time.Second)
+		require.Equal(r.t, []string{"hello.web.v1.1 starting"}, r.phases())
+		r.setBehaviour(nil)
+		after(time.Second)
+		require.Equal(r.t, []string{"hello.web.v1.1 healthy"}, r.phases())
+	})
+}

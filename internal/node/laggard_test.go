@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -145,5 +146,36 @@ func TestAgent_AddressesComeBack(t *testing.T) {
 			after(time.Second)
 			require.Empty(r.t, r.containers())
 		}
+	})
+}
+
+// counter counts how often the engine is asked to look at containers.
+type counter struct {
+	*enginetest.Fake
+	looks atomic.Int32
+}
+
+func (c *counter) Inspect(ctx context.Context, id string) (engine.Container, error) {
+	c.looks.Add(1)
+	return c.Fake.Inspect(ctx, id)
+}
+
+func (c *counter) List(ctx context.Context, labels map[string]string) ([]engine.Container, error) {
+	c.looks.Add(1)
+	return c.Fake.List(ctx, labels)
+}
+
+func TestAgent_AStartThatGoesWellCostsNoLook(t *testing.T) {
+	inBubble(t, enginetest.FakeConfig{StartDelay: time.Second}, func(r *rig) {
+		c := &counter{Fake: r.fake}
+		r.engine = c
+		r.release(1, octo.Live)
+		r.run()
+		after(time.Second)
+		before := c.looks.Load()
+		r.want(web(1, 1), web(1, 2))
+		after(2 * time.Second)
+		require.Equal(r.t, []string{"hello.web.v1.1 healthy", "hello.web.v1.2 healthy"}, r.phases())
+		require.Equal(r.t, before, c.looks.Load())
 	})
 }

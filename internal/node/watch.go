@@ -95,6 +95,7 @@ func (in *instance) unheard() {
 		return
 	}
 	in.signal(octo.SignalMiss)
+	in.due = time.Time{}
 	in.status.Note = "the container engine does not answer"
 }
 
