@@ -1,6 +1,8 @@
 package manifest
 
 import (
+	"errors"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -36,17 +38,29 @@ func ParseProcfile(text []byte) (Procfile, error) {
 		return p, octo.Errorf(octo.ErrInvalid, "Procfile has %d bytes, more than %d", len(text), MaxSize)
 	}
 	number := 0
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(strings.TrimPrefix(string(text), "\ufeff")) {
 		number++
 		line = strings.TrimSpace(line)
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
 		if err := p.add(line); err != nil {
-			return Procfile{}, octo.Errorf(octo.ErrInvalid, "Procfile:%d: %v", number, err)
+			return Procfile{}, atLine(number, err)
 		}
 	}
+	if len(p.Commands) > maxProcesses {
+		return Procfile{}, octo.Errorf(octo.ErrInvalid, "Procfile has more than %d processes", maxProcesses)
+	}
 	return p, nil
+}
+
+// atLine says where in the Procfile something is wrong.
+func atLine(number int, err error) error {
+	var e *octo.Error
+	if !errors.As(err, &e) {
+		return fmt.Errorf("Procfile:%d: %w", number, err)
+	}
+	return &octo.Error{Kind: e.Kind, Message: fmt.Sprintf("Procfile:%d: %s", number, e.Message), Hint: e.Hint}
 }
 
 func (p *Procfile) add(line string) error {
