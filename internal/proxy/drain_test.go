@@ -156,6 +156,20 @@ func TestDrain_OfAnInstanceNobodyKnowsYet(t *testing.T) {
 	require.Equal(t, 503, res.StatusCode)
 }
 
+func TestForget_CutsWhatNobodyWillAnswer(t *testing.T) {
+	r := start(t)
+	begun := make(chan bool)
+	id := r.site("app", func(_ http.ResponseWriter, q *http.Request) {
+		begun <- true
+		<-q.Context().Done()
+	})
+	status := make(chan int)
+	go func() { status <- r.do(r.request("GET", "app.test", "/", nil)).StatusCode }() // ends with its answer
+	<-begun
+	r.Forget(id)
+	require.Equal(t, 503, <-status)
+}
+
 func TestForget_ClosesIdleConnectionsAndDropsState(t *testing.T) {
 	r := start(t, func(c *Config) { c.Limits.PooledIdle = time.Minute })
 	id := octo.InstanceID("app.web.v1.1")

@@ -63,10 +63,10 @@ func (f *fleet) unroute(b *backend) {
 	b.routed--
 }
 
-// forget drops what is known of an instance and closes its idle connections. A
-// backend that a route still names starts afresh instead, for an instance of the
-// same name may follow; one that no route names refuses those who looked it up
-// before.
+// forget drops what is known of an instance, cuts what is on the way to it, which
+// nobody will answer any more, and closes its idle connections. A backend that a
+// route still names starts afresh instead, for an instance of the same name may
+// follow; one that no route names refuses those who looked it up before.
 func (f *fleet) forget(id octo.InstanceID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -75,12 +75,14 @@ func (f *fleet) forget(id octo.InstanceID) {
 		return
 	}
 	if b.routed > 0 {
+		b.cut(errCut)
 		b.transport.Swap(f.transport(b)).CloseIdleConnections()
 		b.reopen()
 		return
 	}
 	delete(f.backends, id)
 	b.drain()
+	b.cut(errCut)
 	b.transport.Load().CloseIdleConnections()
 }
 

@@ -198,8 +198,8 @@ func (p *Proxy) Drain(ctx context.Context, id octo.InstanceID) (cut int, err err
 	return p.fleet.get(id).empty(ctx)
 }
 
-// Forget drops what is known of an instance that is gone, and its idle connections.
-// It is to be called for every instance that was ever routed; another one of the
+// Forget drops what is known of an instance that is gone: what is still on the way to
+// it is cut, and its idle connections are closed. It is to be called for every instance that was ever routed; another one of the
 // same name starts afresh.
 func (p *Proxy) Forget(id octo.InstanceID) { p.fleet.forget(id) }
 
