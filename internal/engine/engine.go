@@ -17,7 +17,7 @@ const (
 	LabelProcess  = "octohost.process"  // process name
 	LabelInstance = "octohost.instance" // instance id
 	LabelCommit   = "octohost.commit"   // commit that an image was built from
-	LabelCache    = "octohost.cache"    // image that only makes the next build of the app faster
+	LabelCache    = "octohost.cache"    // on images that only make the next build of the app faster
 )
 
 // Spec is a container to start. Nothing of it is published on the machine's own

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -13,8 +14,9 @@ import (
 	"github.com/octohost/octohost/internal/engine/enginetest"
 )
 
-// BenchmarkBuild compares the builders: with a small app of which one file has
-// changed, and with thirty steps that are all cached.
+// BenchmarkBuild compares the builders with each other, and with the bare request to
+// the classic builder without labels: for a small app of which one file has changed,
+// and for thirty steps that are all cached.
 func BenchmarkBuild(b *testing.B) {
 	steps := "FROM scratch\nCOPY testapp /testapp\n"
 	for i := range 26 {
@@ -22,7 +24,7 @@ func BenchmarkBuild(b *testing.B) {
 	}
 	hello := strings.Replace(enginetest.HelloDockerfile, "EXPOSE", "COPY version.txt /version.txt\nEXPOSE", 1)
 	for name, dockerfile := range map[string]string{"hello": hello, "cached30": steps + "EXPOSE 5000\nCMD [\"/testapp\"]\n"} {
-		for _, builder := range []string{"classic", "buildkit", "buildx"} {
+		for _, builder := range []string{"floor", "classic", "buildkit", "buildx"} {
 			b.Run(name+"/"+builder, func(b *testing.B) {
 				e, err := docker.Open(enginetest.Docker(b))
 				require.NoError(b, err)
@@ -36,7 +38,13 @@ func BenchmarkBuild(b *testing.B) {
 					cfg.Buildx = buildx(b)
 				}
 				build := New(cfg).Build
+				if builder == "floor" { // POST /build and nothing else
+					build = e.Build
+				}
 				spec := engine.BuildSpec{Tag: host + ":a", Dockerfile: "Dockerfile", Labels: map[string]string{engine.LabelHost: host}}
+				if builder == "floor" {
+					spec.Labels = nil
+				}
 				run := func(i int) {
 					version := fmt.Sprint(host, i)
 					if name != "hello" {
@@ -45,6 +53,7 @@ func BenchmarkBuild(b *testing.B) {
 					_, err := build(b.Context(), spec, enginetest.Source(b, map[string]string{"Dockerfile": dockerfile, "version.txt": version}), io.Discard)
 					require.NoError(b, err)
 				}
+				b.Cleanup(func() { require.NoError(b, e.RemoveImage(context.WithoutCancel(b.Context()), spec.Tag)) })
 				run(-1)
 				i := 0
 				for b.Loop() {

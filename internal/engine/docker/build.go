@@ -30,10 +30,11 @@ func (e *Engine) Build(ctx context.Context, spec engine.BuildSpec, source io.Rea
 	}
 	c := &classic{steps: engine.NewSteps(out), labelled: len(spec.Labels) > 0}
 	err := e.runClassic(ctx, opts, source, c)
-	e.keepCache(ctx, spec, c.leaves(err == nil))
 	if err != nil {
+		e.keepCache(ctx, spec, c.leaves(false), cacheFailed)
 		return "", buildError(err, c.step)
 	}
+	e.keepCache(ctx, spec, c.leaves(true), cacheStage)
 	return finished(c.id)
 }
 

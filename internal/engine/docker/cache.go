@@ -14,28 +14,36 @@ import (
 	"github.com/octohost/octohost/internal/engine"
 )
 
+// The values of engine.LabelCache: a stage of a build that went well, and how far one
+// got that failed.
+const (
+	cacheStage  = "stage"
+	cacheFailed = "failed"
+)
+
 // keepCache makes the images that the classic builder leaves besides its result
 // known as the app's: the stages that were only copied from, and as far as a failed
 // build got. They make the next build faster, but the builder gives them no labels
-// and never removes them, so they would pile up unseen. What was kept of the build
+// and never removes them, so they would pile up unseen. What was kept of the kind
 // before goes, as far as it is not the same.
 //
 // Nothing depends on it, so it has no error: what goes wrong here costs disk, and
 // the next build tries again.
-func (e *Engine) keepCache(ctx context.Context, spec engine.BuildSpec, leaves []string) {
-	labels := map[string]string{engine.LabelCache: "1", engine.LabelHost: spec.Labels[engine.LabelHost]}
-	if labels[engine.LabelHost] == "" {
-		return // nobody could tell whose it is
-	}
-	if app := spec.Labels[engine.LabelApp]; app != "" {
-		labels[engine.LabelApp] = app
+func (e *Engine) keepCache(ctx context.Context, spec engine.BuildSpec, leaves []string, kind string) {
+	if len(leaves) == 0 || spec.Labels[engine.LabelHost] == "" {
+		return // nothing, or nobody could tell whose it is
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), createTimeout)
 	defer cancel()
+	labels := map[string]string{engine.LabelHost: spec.Labels[engine.LabelHost]}
+	if app := spec.Labels[engine.LabelApp]; app != "" {
+		labels[engine.LabelApp] = app
+	}
 	before, err := e.Images(ctx, labels)
 	if err != nil {
 		return
 	}
+	labels[engine.LabelCache] = kind
 	kept := make([]string, 0, len(leaves))
 	for _, leaf := range leaves {
 		if id, err := e.label(ctx, leaf, labels); err == nil {
@@ -43,7 +51,8 @@ func (e *Engine) keepCache(ctx context.Context, spec engine.BuildSpec, leaves []
 		}
 	}
 	for _, image := range before {
-		if !slices.Contains(kept, image.ID) {
+		was := image.Labels[engine.LabelCache]
+		if was != "" && (was == kind || kind == cacheStage) && !slices.Contains(kept, image.ID) {
 			_ = e.RemoveImage(ctx, image.ID) // see above
 		}
 	}

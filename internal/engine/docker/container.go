@@ -59,6 +59,7 @@ func (e *Engine) create(ctx context.Context, opts client.ContainerCreateOptions)
 func (e *Engine) startError(err error, spec engine.Spec) error {
 	text := err.Error()
 	switch {
+	case client.IsErrConnectionFailed(err): // which may have been denied, too
 	case strings.Contains(text, "No command specified"):
 		return octo.Errorf(octo.ErrInvalid, "the image of %s has no command to run", spec.Name).
 			WithHint("add a CMD to the Dockerfile, or name the command in a Procfile")
