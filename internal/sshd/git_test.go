@@ -22,12 +22,12 @@ import (
 
 // clone is a person's working copy, with the remote octo.
 type clone struct {
-	t   *testing.T
+	t   testing.TB
 	dir string
 	env []string
 }
 
-func (h *house) clone(t *testing.T, user, app string) *clone {
+func (h *house) clone(t testing.TB, user, app string) *clone {
 	t.Helper()
 	c := &clone{t: t, dir: t.TempDir(), env: []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "GIT_CONFIG_NOSYSTEM=1", "LC_ALL=C",

@@ -41,7 +41,7 @@ const patience = 20 * time.Second
 
 // house is a door with real git behind it, and little else.
 type house struct {
-	t     *testing.T
+	t     testing.TB
 	dir   string
 	port  string
 	repos *git.Repos
@@ -64,7 +64,7 @@ type call struct {
 }
 
 // openHouse starts a house in which alice and bob have keys.
-func openHouse(t *testing.T, change ...func(*sshd.Config, *git.Config)) *house {
+func openHouse(t testing.TB, change ...func(*sshd.Config, *git.Config)) *house {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "octo") // short, for the socket's path
 	require.NoError(t, err)
