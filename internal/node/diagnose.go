@@ -32,24 +32,16 @@ func exited(e ending) *octo.Failure {
 	if e.oom {
 		return &octo.Failure{
 			Kind: octo.FailedOOM,
-			Message: fmt.Sprintf("%s was killed by the kernel %s: it used more memory than its limit of %s",
-				e.process.Name, shortly(ran), inMegabytes(e.process.Memory)),
+			Message: fmt.Sprintf("%s was killed by the kernel after %s: it used more memory than its limit of %s",
+				e.process.Name, inSeconds(max(0, ran)), inMegabytes(e.process.Memory)),
 			Hint: "let it use less, or raise its memory limit in octohost.toml",
 		}
 	}
-	message := fmt.Sprintf("%s exited with code %d %s", e.process.Name, e.box.ExitCode, shortly(ran))
+	message := fmt.Sprintf("%s exited with code %d after %s", e.process.Name, e.box.ExitCode, inSeconds(max(0, ran)))
 	if e.attempts > 1 {
 		message += fmt.Sprintf(" (%d starts in a row ended)", e.attempts)
 	}
 	return &octo.Failure{Kind: octo.FailedExit, Message: message, Hint: exitHint(e.box.ExitCode)}
-}
-
-// shortly says after which time something ended.
-func shortly(d time.Duration) string {
-	if d < 100*time.Millisecond {
-		return "at once"
-	}
-	return "after " + inSeconds(d)
 }
 
 // exitHint says what an exit code usually means (sysexits of the shell and the

@@ -184,8 +184,8 @@ func TestDocker_TellsFailuresApart(t *testing.T) {
 		kind    octo.FailureKind
 		message string
 	}{
-		{name: "ends at once", env: []string{"EXIT_CODE=3", "LOG=starting|!no database"}, kind: octo.FailedExit, message: `web exited with code 3 at once \(3 starts in a row ended\)`},
-		{name: "eats memory", env: []string{"OOM=1"}, kind: octo.FailedOOM, message: `killed by the kernel (after \d+\.\d s|at once): it used more memory than its limit of 32 MB`, change: func(p *octo.Process) { p.Memory = 32 << 20 }},
+		{name: "ends at once", env: []string{"EXIT_CODE=3", "LOG=starting|!no database"}, kind: octo.FailedExit, message: `web exited with code 3 after \d\.\d s \(3 starts in a row ended\)`},
+		{name: "eats memory", env: []string{"OOM=1"}, kind: octo.FailedOOM, message: `killed by the kernel after \d+\.\d s: it used more memory than its limit of 32 MB`, change: func(p *octo.Process) { p.Memory = 32 << 20 }},
 		{name: "listens nowhere", env: []string{"LISTEN=none"}, kind: octo.FailedPort, message: `web listens on no port after 1\.\d s`},
 		{name: "loopback only", env: []string{"LISTEN=127.0.0.1:5000"}, kind: octo.FailedLoopback, message: `web listens on port 5000 of 127.0.0.1 only`},
 		{name: "another port", env: []string{"LISTEN=:8080"}, kind: octo.FailedWrong, message: `web listens on port 8080, but port 5000 is expected`},

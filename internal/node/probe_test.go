@@ -2,6 +2,7 @@ package node
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -165,4 +166,29 @@ func TestAnswer_DescribesEverything(t *testing.T) {
 	require.Equal(t, "no way to the container's address", answer{seen: seenUnreachable}.describe("/"))
 	require.Equal(t, "GET /x answered 502", answer{seen: seenAnswer, status: 502}.describe("/x"))
 	require.Empty(t, answer{seen: seenAnswer, status: 302, location: "/login"}.note("/"))
+}
+
+// FuzzGet lets anything answer a health check.
+func FuzzGet(f *testing.F) {
+	f.Add([]byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
+	f.Add([]byte("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n"))
+	f.Add([]byte("\x15\x03\x01\x00\x02\x02\x16"))
+	f.Fuzz(func(t *testing.T, says []byte) {
+		here, there := net.Pipe()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			asked(there)
+			_, _ = there.Write(says) // the other end may have seen enough
+			_ = there.Close()
+		}()
+		a := get(t.Context(), here, target{host: "hello", path: "/up"})
+		_ = here.Close()
+		<-done
+		require.True(t, a.seen.connected())
+		require.NotEmpty(t, a.describe("/up"))
+		if a.good() {
+			require.True(t, bytes.HasPrefix(says, []byte("HTTP/")))
+		}
+	})
 }
