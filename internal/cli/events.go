@@ -49,7 +49,7 @@ func (c *eventsCommand) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	events := client.Events(ctx, octo.EventQuery{App: name, Tail: last, Since: since, Follow: c.follow})
-	return printStream(c.s, events, c.print)
+	return printStream(ctx, c.s, events, c.print)
 }
 
 func (c *eventsCommand) print(w io.Writer, e octo.Event) error {

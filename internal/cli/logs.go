@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"hash/fnv"
 	"io"
 	"iter"
@@ -109,11 +110,12 @@ func (c *logsCommand) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	lines := client.Logs(ctx, name, octo.LogQuery{Tail: last, Since: since, Follow: c.follow})
-	return printStream(c.s, lines, c.printer())
+	return printStream(ctx, c.s, lines, c.printer())
 }
 
-// printStream prints every element of a stream as it comes.
-func printStream[T any](s *session, seq iter.Seq2[T, error], print func(io.Writer, T) error) error {
+// printStream prints every element of a stream as it comes. One that ends because ctx
+// did was interrupted, whichever side has noticed first.
+func printStream[T any](ctx context.Context, s *session, seq iter.Seq2[T, error], print func(io.Writer, T) error) error {
 	if s.json {
 		print = func(w io.Writer, v T) error { return printLine(w, v) }
 	}
@@ -125,7 +127,7 @@ func printStream[T any](s *session, seq iter.Seq2[T, error], print func(io.Write
 			return err
 		}
 	}
-	return nil
+	return ctx.Err()
 }
 
 // logTime is how log lines begin, as with Heroku.

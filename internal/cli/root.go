@@ -110,6 +110,7 @@ func newHelpCommand(root *cobra.Command) *cobra.Command {
 			if cmd == nil || len(args) > 1 {
 				return unknownCommand(root, []string{strings.Join(args, ":")})
 			}
+			cmd.InitDefaultHelpFlag() // as --help would, which says the same
 			return cmd.Help()
 		},
 	}
