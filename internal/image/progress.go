@@ -82,15 +82,24 @@ func (p *progress) take(line string) {
 		p.names[number] = shownName(text)
 		p.pending = p.names[number]
 	case text == "CACHED":
-		if p.pending == name && name != "" {
-			p.pending = ""
-			p.steps.Cached(name)
-		}
+		p.cached(name)
 	case strings.HasPrefix(text, "ERROR: "):
 		p.announce()
 		p.failed = name
 	default:
 		p.output(name, text)
+	}
+}
+
+// cached says so on the step's own line, if that is not printed yet.
+func (p *progress) cached(name string) {
+	switch {
+	case name == "":
+	case p.pending == name:
+		p.pending = ""
+		p.steps.Cached(name)
+	default:
+		p.steps.Output(name, "(cached)\n")
 	}
 }
 

@@ -88,7 +88,7 @@ func TestProgress(t *testing.T) {
 		want := strings.ReplaceAll(wantSucceeded, "  \n", "\n")
 		if size < len(succeeded) {
 			// What does not come in one go is announced before it turns out to be cached.
-			want = strings.Replace(want, " (cached)", "", 1)
+			want = strings.Replace(want, " (cached)", "\n  (cached)", 1)
 		}
 		require.Equal(t, want, strings.ReplaceAll(out.String(), "  \n", "\n"))
 		require.Empty(t, p.failure)
