@@ -64,7 +64,9 @@ type Config struct {
 // Deployer deploys.
 type Deployer struct {
 	Config
-	busy locks
+	// busy is held by those who use an image, or the layers of one, that no release
+	// keeps from being collected.
+	busy sync.RWMutex
 }
 
 // New returns a Deployer.
@@ -86,7 +88,8 @@ func (d *Deployer) Push(ctx context.Context, push octo.Push, out io.Writer) erro
 // create builds the image of a commit and releases it. Until then nothing but the
 // hold keeps the image from being collected.
 func (d *Deployer) create(ctx context.Context, p *printer, push octo.Push) (octo.Release, error) {
-	defer d.busy.hold(push.App)()
+	d.busy.RLock()
+	defer d.busy.RUnlock()
 	release, err := d.prepare(ctx, p, push)
 	if err != nil {
 		return release, err
@@ -157,7 +160,8 @@ func (d *Deployer) Rollback(ctx context.Context, who octo.Identity, name octo.Na
 
 // again makes a new release of what an old one was, with its image held until then.
 func (d *Deployer) again(ctx context.Context, p *printer, who octo.Identity, name octo.Name, to int) (octo.Release, error) {
-	defer d.busy.hold(name)()
+	d.busy.RLock()
+	defer d.busy.RUnlock()
 	app, err := d.apps().Get(ctx, string(name))
 	if err != nil {
 		return octo.Release{}, missing(name, err)
@@ -199,9 +203,18 @@ func (d *Deployer) rollbackTarget(ctx context.Context, app octo.App, to int) (oc
 	return octo.Release{}, octo.Errorf(octo.ErrNotFound, "%s has no release %s", app.Name, octo.Version(to)).WithHint("list them with: octo releases -a %s", app.Name)
 }
 
-// Idle calls f while no deploy of app can use an image that it has not released
-// yet. It reports false, without calling f, when one does.
-func (d *Deployer) Idle(app octo.Name, f func()) bool { return d.busy.idle(app, f) }
+// Idle calls f while nobody builds and everybody has released what they have built.
+// It reports false, without calling f, when somebody is at it. Not only the app's own
+// deploys count: the classic builder fails when a layer that it has found in its cache
+// goes with another app's image.
+func (d *Deployer) Idle(f func()) bool {
+	if !d.busy.TryLock() {
+		return false
+	}
+	defer d.busy.Unlock()
+	f()
+	return true
+}
 
 func (d *Deployer) apps() store.Docs[octo.App] {
 	return store.Docs[octo.App]{Store: d.Store, Prefix: store.AppsPrefix}
@@ -216,40 +229,4 @@ func missing(app octo.Name, err error) error {
 		return octo.NoSuchApp(app)
 	}
 	return fmt.Errorf("read app %s: %w", app, err)
-}
-
-// locks keeps images that a deploy has built, but not yet released, from being
-// collected. The zero value is ready.
-type locks struct {
-	mu   sync.Mutex
-	apps map[octo.Name]*sync.RWMutex
-}
-
-func (l *locks) of(app octo.Name) *sync.RWMutex {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.apps == nil {
-		l.apps = map[octo.Name]*sync.RWMutex{}
-	}
-	if l.apps[app] == nil {
-		l.apps[app] = &sync.RWMutex{}
-	}
-	return l.apps[app]
-}
-
-// hold marks a deploy of app; the answer ends it.
-func (l *locks) hold(app octo.Name) func() {
-	m := l.of(app)
-	m.RLock()
-	return m.RUnlock
-}
-
-func (l *locks) idle(app octo.Name, f func()) bool {
-	m := l.of(app)
-	if !m.TryLock() {
-		return false
-	}
-	defer m.Unlock()
-	f()
-	return true
 }

@@ -277,6 +277,6 @@ func TestPush_SkipsAnOrphan(t *testing.T) {
 func TestIdle_WaitsForNoOne(t *testing.T) {
 	w := newWorld(t)
 	called := false
-	require.True(t, w.deployer.Idle("hello", func() { called = true }))
+	require.True(t, w.deployer.Idle(func() { called = true }))
 	require.True(t, called)
 }

@@ -63,7 +63,7 @@ func newNetworks(cfg *Config) *networks {
 // network if need be.
 func (n *networks) take(ctx context.Context) (place, error) {
 	for i := range maxNetworks {
-		name := fmt.Sprintf("%s%d", n.prefix, i+1)
+		name := n.name(i + 1)
 		for n.room(name) {
 			if p, ok := n.tryTake(name); ok {
 				return p, nil
@@ -76,6 +76,9 @@ func (n *networks) take(ctx context.Context) (place, error) {
 	return place{}, octo.Errorf(octo.ErrConflict, "every network of this octohost is full").
 		WithHint("remove apps that are not needed, or add a machine")
 }
+
+// name names the ith network, from 1.
+func (n *networks) name(i int) string { return fmt.Sprintf("%s%d", n.prefix, i) }
 
 // room reports whether a network may have one more container.
 func (n *networks) room(name string) bool {

@@ -215,11 +215,22 @@ func (l *loop) listed(cs []engine.Container, seq uint64) {
 	for id, in := range l.instances {
 		l.relisted(in, found[id], seq)
 	}
+	if !l.synced {
+		l.tasks.Go(l.prepare)
+	}
 	l.synced = true
 	for _, in := range l.instances {
 		l.advance(in)
 	}
 	l.settle()
+}
+
+// prepare makes the first network before anybody needs it: the first app does not
+// wait for it, and the last one leaves things as it found them.
+func (l *loop) prepare() {
+	if err := l.networks.ensure(l.ctx, l.networks.name(1)); err != nil && l.ctx.Err() == nil {
+		l.log.Warn("cannot prepare a network", "err", err)
+	}
 }
 
 // relisted takes over the containers of one instance, unless a task is changing

@@ -30,9 +30,9 @@ type Config struct {
 	Host   string // value of the label octohost.host: whose objects are ours
 	Store  store.Store
 	Engine Engine
-	// Idle calls f while no deploy of app can use an image that it has not released
-	// yet, or reports false.
-	Idle func(app octo.Name, f func()) bool
+	// Idle calls f while no deploy can use an image that no release keeps yet, or
+	// reports false.
+	Idle func(f func()) bool
 	// Repository removes an app's repository, and Events its events.
 	Repository func(ctx context.Context, app octo.Name) error
 	Events     func(ctx context.Context, app octo.Name) error
@@ -152,7 +152,7 @@ func (r *Reaper) bury(ctx context.Context, app octo.Name, images []engine.Image)
 		return err
 	}
 	var err error
-	if idle := r.Idle(app, func() { err = r.remove(ctx, images, nil) }); !idle || err != nil {
+	if idle := r.Idle(func() { err = r.remove(ctx, images, nil) }); !idle || err != nil {
 		return err // while a deploy is at work, a later sweep tries again
 	}
 	if err := r.Repository(ctx, app); err != nil {
@@ -199,10 +199,10 @@ func (r *Reaper) running(ctx context.Context, app octo.Name) (bool, error) {
 }
 
 // trim removes the images of releases that are too old to go back to. What is kept
-// is looked up while no deploy of the app is at work, which could have built and
-// released an old image anew since images were listed; while one is, nothing is done.
+// is looked up while no deploy is at work, which could have built and released
+// an old image anew since images were listed; while one is, nothing is done.
 func (r *Reaper) trim(ctx context.Context, app octo.Name, images []engine.Image) (done bool, err error) {
-	idle := r.Idle(app, func() {
+	idle := r.Idle(func() {
 		var keep map[string]bool
 		if keep, err = r.kept(ctx, app); err == nil {
 			err = r.remove(ctx, images, keep)
