@@ -53,6 +53,30 @@ type clientConn struct {
 	l      *listener
 	spent  atomic.Bool
 	closed atomic.Bool
+
+	mu     sync.Mutex
+	within *crowd // of the listener's hall; nil once it is closed
+}
+
+// move counts the connection in another crowd, unless it is closed.
+func (c *clientConn) move(to *crowd) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.within == nil || c.within == to {
+		return
+	}
+	to.enter()
+	c.within.leave()
+	c.within = to
+}
+
+// leave gives the connection's place back.
+func (c *clientConn) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.within.leave()
+	c.within = nil
+	c.l.leave()
 }
 
 // lingering is how long a connection whose request was not read to its end is
@@ -86,8 +110,8 @@ func (c *clientConn) Close() error {
 	if !c.closed.CompareAndSwap(false, true) {
 		return c.Conn.Close()
 	}
-	defer c.l.leave()
-	if c.spent.Load() && !c.l.over() && c.CloseWrite() == nil {
+	defer c.leave()
+	if c.spent.Load() && !c.l.hall.hurry.Load() && c.CloseWrite() == nil {
 		_ = c.SetReadDeadline(time.Now().Add(lingering)) // a closed connection is as good
 		_, _ = io.Copy(io.Discard, c.Conn)               // ends by any error
 	}
@@ -97,14 +121,15 @@ func (c *clientConn) Close() error {
 // listener accepts clientConns, at most so many at one time.
 type listener struct {
 	net.Listener
+	hall   *hall
 	stall  time.Duration
 	places chan struct{} // nil means no limit
 	closed chan struct{}
 	once   sync.Once
 }
 
-func newListener(l net.Listener, limits Limits) *listener {
-	out := &listener{Listener: l, stall: limits.WriteStall, closed: make(chan struct{})}
+func newListener(l net.Listener, limits Limits, h *hall) *listener {
+	out := &listener{Listener: l, hall: h, stall: limits.WriteStall, closed: make(chan struct{})}
 	if limits.Connections > 0 {
 		out.places = make(chan struct{}, limits.Connections)
 	}
@@ -125,22 +150,13 @@ func (l *listener) Accept() (net.Conn, error) {
 		l.leave()
 		return nil, err
 	}
-	return &clientConn{steadyConn: steadyConn{Conn: conn, stall: l.stall}, l: l}, nil
+	l.hall.silent.enter()
+	return &clientConn{steadyConn: steadyConn{Conn: conn, stall: l.stall}, l: l, within: &l.hall.silent}, nil
 }
 
 func (l *listener) leave() {
 	if l.places != nil {
 		<-l.places
-	}
-}
-
-// over reports whether nobody is accepted any more.
-func (l *listener) over() bool {
-	select {
-	case <-l.closed:
-		return true
-	default:
-		return false
 	}
 }
 

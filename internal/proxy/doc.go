@@ -13,7 +13,7 @@
 // forward.go (the way there and back; the one file to replace for a faster
 // forwarder), headers.go and upload.go (what is said on the way), pages.go (what
 // visitors see when it fails), outcome.go, record.go and access.go (what is written
-// down).
+// down). ending.go is how octohost itself ends without losing any.
 //
 // # What apps can rely on
 //

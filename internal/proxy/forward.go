@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/http/httputil"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -69,6 +70,9 @@ func (x *exchange) receive(res *http.Response) {
 	x.answered = time.Now()
 	x.backend.alive.Store(x.answered.UnixNano())
 	res.Header[headerID] = []string{x.id}
+	if strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream") {
+		x.conn.move(&x.p.conns.streams)
+	}
 }
 
 // transport returns the way to one instance.

@@ -39,7 +39,7 @@ func start(t testing.TB, change ...func(*Config)) *rig {
 	r := &rig{t: t, log: new(lines), addrs: make(map[octo.InstanceID]string)}
 	cfg := Config{
 		Listener: l, Resolve: r.resolve, AccessLog: r.log,
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Limits: Limits{Shutdown: time.Second},
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Limits: Limits{Shutdown: time.Second, LastCall: time.Millisecond},
 	}
 	for _, c := range change {
 		c(&cfg)

@@ -56,8 +56,13 @@ type Limits struct {
 	HoldAfter time.Duration
 	Held      int
 
-	// Shutdown is how long requests in flight may take when Run ends (default 10 s).
+	// Shutdown is how long requests in flight may take when Run ends (default 10 s),
+	// and before that streams, while others are still served. LastCall is for how long
+	// kept connections may send another request then, before nobody is accepted any
+	// more, and how long a stream may take that began meanwhile (default 2 s, at most
+	// Shutdown).
 	Shutdown time.Duration
+	LastCall time.Duration
 
 	// AccessBuffer is how many bytes of access log may wait for a slow writer
 	// (default 4 MiB); further records are dropped and counted.
@@ -81,6 +86,7 @@ func (l Limits) withDefaults() Limits {
 	set(&l.HoldAfter, 30*time.Second)
 	set(&l.Held, 1000)
 	set(&l.Shutdown, 10*time.Second)
+	set(&l.LastCall, min(2*time.Second, l.Shutdown))
 	set(&l.AccessBuffer, 4<<20)
 	return l
 }

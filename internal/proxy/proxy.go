@@ -53,6 +53,8 @@ type Proxy struct {
 
 	waiting atomic.Int64 // requests that are held
 	active  crowd        // requests that are being served
+	conns   hall         // client connections
+	leaving atomic.Bool  // every answer is the last one of its connection
 }
 
 // New returns a proxy that knows no route yet.
@@ -80,9 +82,10 @@ func New(cfg Config) (*Proxy, error) {
 // Addr returns where the proxy listens.
 func (p *Proxy) Addr() net.Addr { return p.listener.Addr() }
 
-// Run serves until ctx ends. Then it stops accepting, gives the requests in flight
-// (upgraded connections and streams included) Limits.Shutdown to end, cuts what
-// remains, and returns nil. It returns an error when the listener fails.
+// Run serves until ctx ends. Then it lets every connection end with its next answer,
+// stops accepting, gives the requests in flight (upgraded connections and streams
+// included) time to end, as Limits.LastCall and Shutdown say, cuts what remains, and
+// returns nil. It returns an error when the listener fails.
 func (p *Proxy) Run(ctx context.Context) error {
 	logging, stopLog := context.WithCancel(context.Background())
 	var logger sync.WaitGroup
@@ -97,13 +100,18 @@ func (p *Proxy) Run(ctx context.Context) error {
 	failed := make(chan error, 1)
 	var server sync.WaitGroup
 	defer server.Wait()
-	server.Go(func() { failed <- srv.Serve(newListener(p.listener, p.limits)) })
+	door := newListener(p.listener, p.limits, &p.conns)
+	server.Go(func() { failed <- srv.Serve(door) })
 	select {
 	case err := <-failed:
 		cut(errShutdown)
+		p.conns.hurry.Store(true)
 		return errors.Join(fmt.Errorf("serve HTTP: %w", err), srv.Close(), p.active.gone(context.Background()))
 	case <-ctx.Done():
-		return p.shutdown(srv, cut)
+		p.lastCall()
+		err := ignoreClosed(door.Close())
+		<-failed // every connection that was accepted is known to srv now
+		return errors.Join(err, p.shutdown(srv, cut))
 	}
 }
 
@@ -120,35 +128,10 @@ func (p *Proxy) server(base context.Context) *http.Server {
 		ErrorLog:                     slog.NewLogLogger(p.log.Handler(), slog.LevelWarn),
 		BaseContext:                  func(net.Listener) context.Context { return base },
 		ConnContext:                  withConn,
+		ConnState:                    p.conns.watch,
 		DisableGeneralOptionsHandler: true, // OPTIONS * is the app's to answer
 		Protocols:                    protocols,
 	}
-}
-
-// moment is how long connections that are not in use may take to close: one on
-// which a request is just arriving is not among them yet.
-const moment = 200 * time.Millisecond
-
-// shutdown ends a server: first in peace, then by cutting. It waits for requests,
-// not for connections: browsers open some that they never use.
-func (p *Proxy) shutdown(srv *http.Server, cut context.CancelCauseFunc) error {
-	quiet := stopAccepting(srv)
-	patience, cancel := context.WithTimeout(context.Background(), p.limits.Shutdown)
-	defer cancel()
-	if p.active.gone(patience) == nil && (quiet || stopAccepting(srv)) {
-		return nil
-	}
-	cut(errShutdown)
-	stopAccepting(srv)
-	return errors.Join(srv.Close(), p.active.gone(context.Background()))
-}
-
-// stopAccepting closes the listener and all connections on which nothing happens;
-// it reports whether these were all.
-func stopAccepting(srv *http.Server) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), moment)
-	defer cancel()
-	return srv.Shutdown(ctx) == nil
 }
 
 // handle serves one request.
@@ -156,6 +139,7 @@ func (p *Proxy) handle(w http.ResponseWriter, r *http.Request) {
 	p.active.enter()
 	defer p.active.leave()
 	x := p.newExchange(w, r)
+	x.conn.move(&p.conns.busy)
 	defer p.conclude(x)
 	p.serve(x)
 	x.finished = true

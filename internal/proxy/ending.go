@@ -1,0 +1,61 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// hall counts client connections by what they do.
+type hall struct {
+	silent  crowd // wait for a request: their first one, or another
+	busy    crowd // have a request that is being answered
+	streams crowd // are answered for as long as they like: upgraded, or server-sent events
+
+	hurry atomic.Bool // they are being closed, and do not linger
+}
+
+// watch is an http.Server's ConnState: it notes that an answer was sent to its end.
+func (h *hall) watch(c net.Conn, s http.ConnState) {
+	if conn, ok := c.(*clientConn); ok && s == http.StateIdle {
+		conn.move(&h.silent)
+	}
+}
+
+// moment is how long it may take from when a connection is accepted, or cut, until
+// that is seen here.
+const moment = 200 * time.Millisecond
+
+// lastCall lets connections end without anybody losing a request, while everything
+// goes on. A request that meets the end of its connection is lost, so each is told in
+// its next answer that it was the last, and those that say nothing get a moment to
+// ask. Streams get longer; nobody waits for them here but the one who ends octohost.
+func (p *Proxy) lastCall() {
+	p.leaving.Store(true)
+	p.conns.silent.goneWithin(p.limits.LastCall)
+	p.conns.streams.goneWithin(p.limits.Shutdown)
+}
+
+// shutdown ends a server that accepts nobody any more: first in peace, then by
+// cutting. It waits for requests, not for connections: browsers open some that they
+// never use. It does so without http.Server.Shutdown, which throws away requests that
+// it has read already.
+func (p *Proxy) shutdown(srv *http.Server, cut context.CancelCauseFunc) error {
+	p.conns.silent.goneWithin(moment)
+	p.conns.busy.goneWithin(p.limits.Shutdown)
+	p.conns.streams.goneWithin(p.limits.LastCall)
+	cut(errShutdown)
+	p.conns.busy.goneWithin(moment)
+	p.conns.hurry.Store(true)
+	return errors.Join(srv.Close(), p.active.gone(context.Background()))
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
