@@ -119,7 +119,7 @@ func (d *Daemon) buildSSH() error {
 	}
 	d.ssh = sshd.New(sshd.Config{
 		Admitted: d.platform.Admitted,
-		Listen:   func() (net.Listener, error) { return listen("ssh", d.settings.SSH) },
+		Listen:   func() (net.Listener, error) { return d.listen("ssh", d.settings.SSH) },
 		HostKey:  key, Key: d.platform.Key, Authorize: d.platform.Authorize, Git: d.repos,
 		CreateApp: func(ctx context.Context, who octo.Identity, app octo.Name) error {
 			_, err := d.platform.CreateApp(ctx, who, app)

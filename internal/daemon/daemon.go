@@ -49,6 +49,7 @@ type Daemon struct {
 	host     string // value of the label octohost.host
 
 	// What must be closed, in this order.
+	given  inherited
 	web    net.Listener
 	socket net.Listener
 	store  *bolt.Store
@@ -82,6 +83,9 @@ func New(s Settings, p Program) (*Daemon, error) {
 
 // open takes hold of the outside: directories, files, sockets.
 func (d *Daemon) open() (err error) {
+	if err := d.inherit(); err != nil {
+		return err
+	}
 	s := d.settings
 	if err := os.MkdirAll(s.Data, 0o750); err != nil {
 		return octo.Errorf(octo.ErrInvalid, "cannot make the data directory: %v", err).WithHint("run octo serve as a user who may write there, or choose another with --data")
@@ -95,7 +99,7 @@ func (d *Daemon) open() (err error) {
 	if d.engine, err = docker.Open(s.Engine); err != nil {
 		return fmt.Errorf("open engine: %w", err)
 	}
-	if d.web, err = listen("http", s.HTTP); err != nil {
+	if d.web, err = d.listen("http", s.HTTP); err != nil {
 		return err
 	}
 	if d.socket, err = api.ListenLocal(filepath.Join(s.Data, "octo.sock")); err != nil {
@@ -110,7 +114,7 @@ func (d *Daemon) open() (err error) {
 
 // close gives back what open took.
 func (d *Daemon) close() error {
-	var errs error
+	errs := d.given.close()
 	if d.web != nil {
 		errs = errors.Join(errs, ignoreClosed(d.web.Close()))
 	}
@@ -140,8 +144,9 @@ func ignoreClosed(err error) error {
 // what runs; an engine that does not answer must not keep the error pages away.
 const readyWait = 10 * time.Second
 
-// Run serves until ctx is done, then ends in two waves: first the doors, which let
-// what is under way come to its end, then what works behind them. Containers go on.
+// Run serves until ctx is done, then ends in three waves: first the doors of people,
+// whose pushes come to their end, then that of visitors, then what works behind them.
+// Containers go on.
 func (d *Daemon) Run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, d.close()) }()
 	if err := d.authorize(ctx); err != nil {
@@ -167,29 +172,39 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	return errors.Join(err, work.Wait())
 }
 
-// runDoors serves people and visitors until ctx is done.
+// runDoors serves people and visitors until ctx is done: visitors for as long as
+// there are pushes that come to their end.
 func (d *Daemon) runDoors(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return d.api.ServeLocal(ctx, d.socket) })
-	g.Go(func() error { return d.ssh.Run(ctx) })
-	g.Go(func() error {
-		select {
-		case <-d.agent.Ready():
-		case <-time.After(readyWait):
-			d.log.Warn("serving before the container engine has answered")
-		case <-ctx.Done():
-			return nil
-		}
-		d.log.Info("serving", "url", d.site.url("APP"), "ssh", d.settings.SSH, "data", d.settings.Data)
-		return d.proxy.Run(ctx)
-	})
-	return g.Wait()
+	ctx, endPeople := context.WithCancel(ctx)
+	defer endPeople()
+	visiting, endVisitors := context.WithCancel(context.WithoutCancel(ctx))
+	defer endVisitors()
+	people, inside := errgroup.WithContext(ctx)
+	people.Go(func() error { return d.api.ServeLocal(inside, d.socket) })
+	people.Go(func() error { return d.ssh.Run(inside) })
+	var doors errgroup.Group
+	doors.Go(func() error { defer endVisitors(); return people.Wait() })
+	doors.Go(func() error { defer endPeople(); return d.serveVisitors(visiting) })
+	return doors.Wait()
+}
+
+// serveVisitors serves sites until ctx is done, as soon as it is known what runs.
+func (d *Daemon) serveVisitors(ctx context.Context) error {
+	select {
+	case <-d.agent.Ready():
+	case <-time.After(readyWait):
+		d.log.Warn("serving before the container engine has answered")
+	case <-ctx.Done():
+		return nil
+	}
+	d.log.Info("serving", "url", d.site.url("APP"), "ssh", d.settings.SSH, "data", d.settings.Data)
+	return d.proxy.Run(ctx)
 }
 
 // feedRoutes keeps the proxy's table as the leader wrote it.
 func (d *Daemon) feedRoutes(ctx context.Context) error {
 	docs := store.Docs[[]octo.Route]{Store: d.store, Prefix: store.RoutesPrefix}
-	seen := map[string]store.Version{}
+	var seen map[string]store.Version
 	for shards, err := range docs.Watch(ctx) {
 		if err != nil {
 			if ctx.Err() == nil {
@@ -197,12 +212,25 @@ func (d *Daemon) feedRoutes(ctx context.Context) error {
 			}
 			continue
 		}
+		first := seen == nil
+		if first {
+			seen = map[string]store.Version{}
+			d.proxy.SetTable(tableOf(shards)) // whole: a part of it would call the other sites unknown
+		}
 		for _, s := range shards {
-			if seen[s.Name] != s.Version {
+			if !first && seen[s.Name] != s.Version {
 				d.proxy.SetShard(s.Name, s.Value)
-				seen[s.Name] = s.Version
 			}
+			seen[s.Name] = s.Version
 		}
 	}
 	return nil
+}
+
+func tableOf(shards []store.Doc[[]octo.Route]) map[string][]octo.Route {
+	table := make(map[string][]octo.Route, len(shards))
+	for _, s := range shards {
+		table[s.Name] = s.Value
+	}
+	return table
 }
