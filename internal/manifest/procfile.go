@@ -58,7 +58,7 @@ func ParseProcfile(text []byte) (Procfile, error) {
 func atLine(number int, err error) error {
 	var e *octo.Error
 	if !errors.As(err, &e) {
-		return fmt.Errorf("Procfile:%d: %w", number, err)
+		return fmt.Errorf("line %d of the Procfile: %w", number, err)
 	}
 	return &octo.Error{Kind: e.Kind, Message: fmt.Sprintf("Procfile:%d: %s", number, e.Message), Hint: e.Hint}
 }

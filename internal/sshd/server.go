@@ -1,6 +1,7 @@
 // Package sshd is the SSH door: it finds out by their key who somebody is, and hands
 // their session to git, to the API, or to a command. There is no shell behind it, no
-// forwarding and no file transfer (RFC 4252, RFC 4254).
+// forwarding and no file transfer (RFC 4252, RFC 4254). The SSH user name is octo or
+// git, which says nothing.
 package sshd
 
 import (
@@ -196,9 +197,11 @@ func (s *Server) greetStranger(ctx context.Context, raw net.Conn) (*ssh.ServerCo
 		return nil, nil, nil, err
 	}
 	defer context.AfterFunc(ctx, func() { _ = raw.Close() })() // a handshake is not worth waiting for
-	conn, channels, requests, err := ssh.NewServerConn(raw, s.ssh)
+	quick := newEager(raw)
+	conn, channels, requests, err := ssh.NewServerConn(quick, s.ssh)
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	quick.rest()
 	return conn, channels, requests, raw.SetDeadline(time.Time{})
 }
