@@ -144,9 +144,9 @@ func ignoreClosed(err error) error {
 // what runs; an engine that does not answer must not keep the error pages away.
 const readyWait = 10 * time.Second
 
-// Run serves until ctx is done, then ends in three waves: first the doors of people,
-// whose pushes come to their end, then that of visitors, then what works behind them.
-// Containers go on.
+// Run serves until ctx is done, then ends in waves: first the doors of people, whose
+// pushes come to their end, then that of visitors, then the leader, then what else
+// works behind them. Containers go on.
 func (d *Daemon) Run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, d.close()) }()
 	if err := d.authorize(ctx); err != nil {
@@ -162,12 +162,17 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	defer stop()
 	work.Go(func() error { return d.journal.Run(inside) })
 	work.Go(func() error { return d.agent.Run(inside) })
-	work.Go(func() error { return d.control.Run(inside) })
 	work.Go(func() error { return d.reaper.Run(inside) })
 	work.Go(func() error { return d.repos.Run(inside) })
 	work.Go(func() error { return d.feedRoutes(inside) })
+	leading, endLeading := context.WithCancel(inside)
+	defer endLeading()
+	led := make(chan struct{})
+	work.Go(func() error { defer close(led); return d.control.Run(leading) })
 
 	err = d.runDoors(doors)
+	endLeading()
+	<-led // before the agent takes its report back, for nothing is to follow from that
 	endInside()
 	return errors.Join(err, work.Wait())
 }

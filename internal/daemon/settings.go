@@ -38,6 +38,7 @@ type Settings struct {
 		Buildx  string    `toml:"buildx"`        // path of docker-buildx; empty: found by itself
 		Memory  octo.Size `toml:"memory"`        // limit of a build step
 		CPU     float64   `toml:"cpu"`           // limit of a build step in cores; 0: half of the machine's
+		Cache   octo.Size `toml:"cache"`         // what BuildKit may keep for later builds
 		Slots   int       `toml:"slots"`         // builds at a time
 		Cgroup  string    `toml:"cgroup_parent"` // where BuildKit's steps run
 	} `toml:"build"`
@@ -65,7 +66,7 @@ func Defaults() Settings {
 		LogLevel: "info", Networks: []string{"10.213.0.0/16", "172.29.0.0/16", "192.168.192.0/18"},
 		DiskFloor: 1 << 30, Keep: 5,
 	}
-	s.Build.Builder, s.Build.Memory, s.Build.Slots = "auto", 2<<30, 1
+	s.Build.Builder, s.Build.Memory, s.Build.Slots, s.Build.Cache = "auto", 2<<30, 1, 10<<30
 	s.Git.MaxPush = 1 << 30
 	return s
 }

@@ -23,6 +23,7 @@ type Engine interface {
 	List(ctx context.Context, labels map[string]string) ([]engine.Container, error)
 	Images(ctx context.Context, labels map[string]string) ([]engine.Image, error)
 	RemoveImage(ctx context.Context, ref string) error
+	PruneBuildCache(ctx context.Context, keep int64) (int64, error)
 }
 
 // Config is what a Reaper needs.
@@ -36,7 +37,8 @@ type Config struct {
 	// Repository removes an app's repository, and Events its events.
 	Repository func(ctx context.Context, app octo.Name) error
 	Events     func(ctx context.Context, app octo.Name) error
-	Keep       int // how many releases' images are kept
+	Keep       int   // how many releases' images are kept
+	Cache      int64 // how many bytes BuildKit's cache may have
 	Record     func(octo.Event)
 	Log        *slog.Logger
 }
@@ -51,6 +53,9 @@ func New(cfg Config) *Reaper { return &Reaper{cfg} }
 // have been in use the last time.
 const every = time.Minute
 
+// pruneEvery is how often the build cache is cut to its size.
+const pruneEvery = time.Hour
+
 // Run removes what may go, after changes and now and then, until ctx is done.
 func (r *Reaper) Run(ctx context.Context) error {
 	woken := make(chan struct{}, 1)
@@ -62,23 +67,44 @@ func (r *Reaper) Run(ctx context.Context) error {
 		})
 	}
 	g.Go(func() error {
-		tick := time.NewTicker(every)
-		defer tick.Stop()
-		live := map[octo.Name]int{}
-		for {
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-woken:
-			case <-tick.C:
-				clear(live)
-			}
-			if err := r.sweep(ctx, live); err != nil && ctx.Err() == nil {
-				r.Log.Warn("clean-up interrupted", "err", err)
-			}
-		}
+		r.loop(ctx, woken)
+		return nil
 	})
 	return g.Wait()
+}
+
+func (r *Reaper) loop(ctx context.Context, woken <-chan struct{}) {
+	tick, prune := time.NewTicker(every), time.NewTicker(pruneEvery)
+	defer tick.Stop()
+	defer prune.Stop()
+	live := map[octo.Name]int{}
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			return
+		case <-prune.C:
+			err = r.prune(ctx)
+		case <-tick.C:
+			clear(live)
+			err = r.sweep(ctx, live)
+		case <-woken:
+			err = r.sweep(ctx, live)
+		}
+		if err != nil && ctx.Err() == nil {
+			r.Log.Warn("clean-up interrupted", "err", err)
+		}
+	}
+}
+
+// prune cuts the build cache to its size, unless somebody builds.
+func (r *Reaper) prune(ctx context.Context) error {
+	var err error
+	r.Idle(func() { _, err = r.Engine.PruneBuildCache(ctx, r.Cache) })
+	if err != nil {
+		return fmt.Errorf("prune build cache: %w", err)
+	}
+	return nil
 }
 
 func wake(watch iter.Seq2[[]store.Entry, error], woken chan<- struct{}) {
@@ -236,10 +262,12 @@ func (r *Reaper) kept(ctx context.Context, app octo.Name) (map[string]bool, erro
 	return keep, nil
 }
 
-// remove removes those of the images that are not to keep.
+// remove removes those of the images that are not to keep; nil keeps none, not even
+// what only makes builds faster.
 func (r *Reaper) remove(ctx context.Context, images []engine.Image, keep map[string]bool) error {
 	for _, image := range images {
-		if keep[image.ID] {
+		_, cache := image.Labels[engine.LabelCache] // without it the next build would begin anew
+		if keep[image.ID] || (cache && keep != nil) {
 			continue
 		}
 		for _, ref := range append(image.Tags, image.ID) {
