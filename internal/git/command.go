@@ -1,9 +1,9 @@
 package git
 
 import (
+	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -40,22 +40,65 @@ func (r *Repos) commandIn(ctx context.Context, dir string, args ...string) *exec
 	return cmd
 }
 
-// output runs a short git command and returns what it printed.
-func (r *Repos) output(ctx context.Context, app octo.Name, args ...string) ([]byte, error) {
-	out, err := r.command(ctx, app, args...).Output()
-	if err != nil {
-		return nil, gitError(args[0], err)
+// start starts a git process, which may use limited memory: what people push can be
+// made to unfold in memory without end. The process and its children are stopped by
+// the kernel's refusal, with a message of git's own.
+func (r *Repos) start(cmd *exec.Cmd) error {
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start git %s: %w", cmd.Args[1], err)
 	}
-	return out, nil
+	if err := limitMemory(cmd.Process.Pid, r.limits.memory); err != nil {
+		r.log.Warn("cannot limit the memory of git", "err", err)
+	}
+	return nil
+}
+
+// run runs a short git command and returns what it printed.
+func (r *Repos) run(cmd *exec.Cmd) ([]byte, error) {
+	var out, complaint bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &complaint
+	err := r.start(cmd)
+	if err == nil {
+		err = cmd.Wait()
+	}
+	if err != nil {
+		return nil, gitError(cmd, complaint.String(), err)
+	}
+	return out.Bytes(), nil
+}
+
+// output runs a short git command in the repository of app.
+func (r *Repos) output(ctx context.Context, app octo.Name, args ...string) ([]byte, error) {
+	return r.run(r.command(ctx, app, args...))
+}
+
+// stream starts a git command, lets read have what it prints, and waits for its end.
+// Where read returns an error, the rest is not wanted.
+func (r *Repos) stream(cmd *exec.Cmd, stop context.CancelFunc, read func(*bufio.Reader) error) error {
+	var complaint bytes.Buffer
+	cmd.Stderr = &complaint
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return fmt.Errorf("make pipe for git: %w", err)
+	}
+	if err := r.start(cmd); err != nil {
+		return err
+	}
+	if err = read(bufio.NewReaderSize(stdout, 64<<10)); err != nil {
+		stop()
+	}
+	if ended := cmd.Wait(); err == nil && ended != nil {
+		err = gitError(cmd, complaint.String(), ended)
+	}
+	return err
 }
 
 // gitError says what git complained about.
-func gitError(what string, err error) error {
-	var exit *exec.ExitError
-	if errors.As(err, &exit) && len(exit.Stderr) > 0 {
-		return fmt.Errorf("git %s: %s: %w", what, oneLine(string(bytes.TrimSpace(exit.Stderr))), err)
+func gitError(cmd *exec.Cmd, complaint string, err error) error {
+	if complaint = oneLine(complaint); complaint != "" {
+		return fmt.Errorf("git %s: %s: %w", cmd.Args[1], complaint, err)
 	}
-	return fmt.Errorf("git %s: %w", what, err)
+	return fmt.Errorf("git %s: %w", cmd.Args[1], err)
 }
 
 // oneLine makes text fit one line of an answer.

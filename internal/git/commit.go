@@ -1,30 +1,55 @@
 package git
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
+	"io"
 
 	"github.com/octohost/octohost/internal/octo"
 )
 
+// maxListing is how long the list of a commit's files may be, in bytes; that of a
+// commit with half a million files is. A small pack can hold a tree that unfolds
+// without end.
+const maxListing = 64 << 20
+
 // Submodules returns the paths in a commit that are commits of other repositories,
-// whose files a push does not bring.
-func (r *Repos) Submodules(ctx context.Context, app octo.Name, commit string) ([]string, error) {
+// whose files a push does not bring. ErrInvalid means that commit is not a full
+// object id, or that it has more files than can be meant.
+func (r *Repos) Submodules(ctx context.Context, app octo.Name, commit string) (paths []string, err error) {
 	if err := checkCommit(commit); err != nil {
 		return nil, err
 	}
-	out, err := r.output(ctx, app, "ls-tree", "-r", "-z", commit)
-	if err != nil {
-		return nil, err
-	}
-	var paths []string
-	for entry := range bytes.SplitSeq(out, []byte{0}) {
-		meta, path, _ := bytes.Cut(entry, []byte("\t"))
-		if bytes.HasPrefix(meta, []byte("160000 ")) {
-			paths = append(paths, string(path))
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	err = r.stream(r.command(ctx, app, "ls-tree", "-r", "-z", commit), cancel, func(from *bufio.Reader) (err error) {
+		paths, err = readSubmodules(from)
+		return err
+	})
+	return paths, err
+}
+
+// readSubmodules reads the output of git ls-tree -z.
+func readSubmodules(from *bufio.Reader) (paths []string, err error) {
+	for total := 0; total <= maxListing; {
+		entry, err := from.ReadSlice(0)
+		switch {
+		case errors.Is(err, io.EOF):
+			return paths, nil
+		case err != nil: // a path longer than the buffer among them
+			return nil, fmt.Errorf("read list of files: %w", err)
 		}
+		total += len(entry)
+		if !bytes.HasPrefix(entry, []byte("160000 ")) {
+			continue
+		}
+		_, path, _ := bytes.Cut(bytes.TrimSuffix(entry, []byte{0}), []byte("\t"))
+		paths = append(paths, string(path))
 	}
-	return paths, nil
+	return nil, octo.Errorf(octo.ErrInvalid, "the commit has more files than can be meant (their list is longer than %s)", octo.Size(maxListing))
 }
 
 // Tag keeps the commit of a release from being collected, under a ref that clients

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -155,6 +156,47 @@ func TestSubmodules_AreFound(t *testing.T) {
 	subs, err = h.Submodules(t.Context(), "hello", c.git("rev-parse", "HEAD"))
 	require.NoError(t, err)
 	require.Equal(t, []string{"a b", "vendor/lib"}, subs)
+}
+
+// A tree of ten trees of ten trees … takes no room in a pack, and more memory than
+// there is where it is taken for a list of files.
+func TestCommit_ATreeWithoutEndIsRefused(t *testing.T) {
+	h := startHost(t, func(r *Repos) { r.limits.memory = 256 << 20 })
+	c := newClone(t, h, "hello")
+	id := c.git("rev-parse", "HEAD:Dockerfile")
+	kind := "100644 blob"
+	for range 10 {
+		var list strings.Builder
+		for i := range 10 {
+			fmt.Fprintf(&list, "%s %s\t%d\n", kind, id, i)
+		}
+		mktree := c.command("mktree")
+		mktree.Stdin = strings.NewReader(list.String())
+		out, err := mktree.Output()
+		require.NoError(t, err)
+		id, kind = strings.TrimSpace(string(out)), "040000 tree"
+	}
+	head := c.git("commit-tree", "-m", "bomb", id)
+	c.git("push", "-f", "octo", head+":refs/heads/main")
+
+	_, err := h.Submodules(t.Context(), "hello", head)
+	require.ErrorIs(t, err, octo.ErrInvalid)
+	require.ErrorContains(t, err, "more files than can be meant")
+	_, err = h.Archive(t.Context(), "hello", head)
+	require.ErrorIs(t, err, octo.ErrInvalid)
+}
+
+func TestArchive_OfFarTooMuchIsCutOff(t *testing.T) {
+	h := startHost(t, func(r *Repos) { r.cfg.MaxPush = 1 << 20 })
+	c := newClone(t, h, "hello")
+	head := c.commit("zeros", strings.Repeat("0", 9<<20))
+	c.git("push", "octo", "main")
+	a, err := h.Archive(t.Context(), "hello", head)
+	require.NoError(t, err)
+	n, err := io.Copy(io.Discard, a)
+	require.ErrorIs(t, err, octo.ErrInvalid)
+	require.LessOrEqual(t, n, int64(maxUnfold<<20))
+	require.ErrorIs(t, a.Close(), octo.ErrInvalid)
 }
 
 func TestTag_KeepsACommitWithoutShowingIt(t *testing.T) {

@@ -29,9 +29,8 @@ func (r *Repos) create(ctx context.Context, app octo.Name) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(tmp) }() // gone already where all went well
-	cmd := r.commandIn(ctx, tmp, "init", "--quiet", "--bare", "--template=", "--initial-branch=main", ".")
-	if _, err := cmd.Output(); err != nil {
-		return gitError("init", err)
+	if _, err := r.run(r.commandIn(ctx, tmp, "init", "--quiet", "--bare", "--template=", "--initial-branch=main", ".")); err != nil {
+		return err
 	}
 	if err := syncTree(tmp); err != nil {
 		return err

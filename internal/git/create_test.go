@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -128,4 +129,10 @@ func TestMaintain_PacksTogether(t *testing.T) {
 	c.commit("more", "more")
 	c.git("push", "octo", "main")
 	c.git("clone", "-q", "octo@door:hello", t.TempDir())
+}
+
+func TestNew_RefusesAPathTooLongForASocket(t *testing.T) {
+	_, err := New(Config{Dir: t.TempDir(), Socket: "/" + strings.Repeat("x", 107)})
+	require.ErrorIs(t, err, octo.ErrInvalid)
+	require.ErrorContains(t, err, "choose a data directory with a shorter path")
 }

@@ -35,20 +35,11 @@ func (r *Repos) Files(ctx context.Context, app octo.Name, commit string, paths .
 	defer cancel()
 	cmd := r.command(ctx, app, "cat-file", "--batch", "--follow-symlinks")
 	cmd.Stdin = &ask
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, fmt.Errorf("make pipe for git: %w", err)
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start git cat-file: %w", err)
-	}
-	files, err := readFiles(bufio.NewReader(stdout), paths)
-	if err != nil {
-		cancel() // it may have more to say
-	}
-	if werr := cmd.Wait(); err == nil && werr != nil {
-		err = fmt.Errorf("git cat-file: %w", werr)
-	}
+	var files map[string][]byte
+	err := r.stream(cmd, cancel, func(from *bufio.Reader) (err error) {
+		files, err = readFiles(from, paths)
+		return err
+	})
 	return files, err
 }
 

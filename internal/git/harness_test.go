@@ -50,11 +50,10 @@ type host struct {
 	door string
 	stop func() error // ends Run and returns its error
 
-	mu      sync.Mutex
-	deploy  deploys
-	pushes  []octo.Push
-	branch  string
-	running int
+	mu     sync.Mutex
+	deploy deploys
+	pushes []octo.Push
+	branch string
 }
 
 // startHost starts Repos in a short directory of its own: the path of a Unix socket

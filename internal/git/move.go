@@ -34,8 +34,8 @@ func (r *Repos) startMove(app octo.Name, c command) (*move, error) {
 		return nil, fmt.Errorf("make pipes for git: %w", err)
 	}
 	m.stdin, m.stdout = stdin, bufio.NewReader(stdout)
-	if err := m.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start git: %w", err)
+	if err := r.start(m.cmd); err != nil {
+		return nil, err
 	}
 	err := m.say(fmt.Sprintf("start\nupdate %s %s %s\nprepare\n", c.ref, c.new, c.old), "start", "prepare")
 	if err == nil {

@@ -2,8 +2,11 @@ package git
 
 import (
 	"bytes"
+	"compress/zlib"
 	"context"
 	"crypto/rand"
+	"crypto/sha1"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -270,6 +273,48 @@ func TestReceivePack_RefusesBadObjects(t *testing.T) {
 	require.Contains(t, out, "hasDotgit: contains '.git'")
 	require.Contains(t, out, refusedByGit)
 	require.Empty(t, h.pushed())
+}
+
+// A delta that copies its base many times makes a large object out of nothing.
+func TestReceivePack_RefusesADeltaWithoutEnd(t *testing.T) {
+	h := startHost(t, func(r *Repos) { r.limits.memory = 256 << 20 })
+	const base, copies = 0xffffff, 40
+	zeros := make([]byte, base)
+	blob := fmt.Appendf(nil, "blob %d\x00", base)
+	id := sha1.Sum(append(blob, zeros...))
+	delta := binary.AppendUvarint(binary.AppendUvarint(nil, base), base*copies)
+	delta = append(delta, bytes.Repeat([]byte{0xf0, 0xff, 0xff, 0xff}, copies)...)
+	pack := []byte("PACK\x00\x00\x00\x02\x00\x00\x00\x02")
+	pack = append(objectHead(pack, 3, len(zeros)), deflate(t, zeros)...)
+	pack = append(append(objectHead(pack, 7, len(delta)), id[:]...), deflate(t, delta)...)
+	sum := sha1.Sum(pack)
+	pack = append(pack, sum[:]...)
+	require.Less(t, len(pack), 100_000)
+
+	_, out, err := receive(t, h, bytes.NewReader(pushRequest(strings.Repeat("0", 40), strings.Repeat("a", 40), "refs/heads/main", pack)))
+
+	require.NoError(t, err)
+	require.Contains(t, out, "Out of memory")
+	require.Contains(t, out, "ng refs/heads/main unpacker error")
+}
+
+// objectHead appends the head of an object in a pack (gitformat-pack).
+func objectHead(b []byte, kind byte, size int) []byte {
+	b = append(b, kind<<4|byte(size&0xf))
+	for size >>= 4; size > 0; size >>= 7 {
+		b[len(b)-1] |= 0x80
+		b = append(b, byte(size&0x7f))
+	}
+	return b
+}
+
+func deflate(t *testing.T, data []byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := zlib.NewWriter(&b)
+	_, err := w.Write(data)
+	require.NoError(t, errors.Join(err, w.Close()))
+	return b.Bytes()
 }
 
 func TestReceivePack_DoesNotWaitForEver(t *testing.T) {

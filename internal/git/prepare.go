@@ -77,6 +77,13 @@ func (r *Repos) config(v release) string {
 [transfer]
 	fsckObjects = true
 	hideRefs = refs/octo
+# What a commit says of itself may ask git archive for its signature's check.
+[gpg]
+	program = false
+[gpg "ssh"]
+	program = false
+[gpg "x509"]
+	program = false
 [safe]
 	directory = *
 [tar]
@@ -89,9 +96,10 @@ func quoteConfig(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\t", `\t`).Replace(s) + `"`
 }
 
-// hookScript calls the binary by its absolute path, whatever characters that has.
+// hookScript calls the binary by its absolute path, whatever characters that has. The
+// limit of git's memory is not meant for it, see limitMemory.
 func hookScript(executable string) string {
-	return "#!/bin/sh\nexec '" + strings.ReplaceAll(executable, "'", `'\''`) + "' hook proc-receive\n"
+	return "#!/bin/sh\nulimit -S -d unlimited 2>/dev/null\nexec '" + strings.ReplaceAll(executable, "'", `'\''`) + "' hook proc-receive\n"
 }
 
 // replaceFile writes a file so that it is never seen half-written.

@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // ownGroup starts cmd in a process group of its own, so that its children can be
@@ -41,4 +43,19 @@ func samePeer(c *net.UnixConn) (bool, error) {
 		return false, err
 	}
 	return int(peer.Uid) == os.Geteuid(), nil
+}
+
+// limitMemory bounds the memory that a process, and each child that it starts from
+// then on, may have for itself; mapped files do not count. It can be lifted again by
+// the process.
+func limitMemory(pid int, bytes uint64) error {
+	var own unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_DATA, &own); err != nil {
+		return err
+	}
+	err := unix.Prlimit(pid, unix.RLIMIT_DATA, &unix.Rlimit{Cur: min(bytes, own.Max), Max: own.Max}, nil)
+	if errors.Is(err, unix.ESRCH) {
+		return nil // it was quick
+	}
+	return err
 }

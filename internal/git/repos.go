@@ -63,8 +63,9 @@ type Repos struct {
 	stop context.CancelFunc
 }
 
-// limits are the patience that Repos have.
+// limits are what git may use, and the patience that Repos have.
 type limits struct {
+	memory uint64        // of each git process, in bytes
 	packs  int           // how many make a repository worth packing together; every push leaves one
 	idle   time.Duration // how long a client may send nothing of its push
 	finish time.Duration // how long it may take to read the end of the answer
@@ -75,6 +76,7 @@ type limits struct {
 
 func defaultLimits() limits {
 	return limits{
+		memory: 1 << 30,
 		packs:  50,
 		idle:   10 * time.Minute,
 		finish: time.Minute,
@@ -108,8 +110,15 @@ func New(cfg Config) (*Repos, error) {
 	return r, nil
 }
 
+// maxSocket is the longest path of a Unix socket (unix(7)).
+const maxSocket = 107
+
 // listen opens the hook's socket for this user only.
 func listen(path string) (*net.UnixListener, error) {
+	if len(path) > maxSocket {
+		return nil, octo.Errorf(octo.ErrInvalid, "%s is too long for the path of a socket (%d characters, at most %d)", path, len(path), maxSocket).
+			WithHint("choose a data directory with a shorter path")
+	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("remove old hook socket: %w", err)
 	}

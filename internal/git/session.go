@@ -41,8 +41,8 @@ func (r *Repos) startSession(cmd *exec.Cmd, stdio octo.Stdio) (*session, error) 
 		return nil, fmt.Errorf("make pipes for git: %w", err)
 	}
 	s.stdin = stdin
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start git: %w", err)
+	if err := r.start(cmd); err != nil {
+		return nil, err
 	}
 	var outputs sync.WaitGroup
 	outputs.Go(func() { drain(stdio.Out, stdout) })
