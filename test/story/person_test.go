@@ -114,11 +114,19 @@ func (r *running) until(text string) {
 		"%v never says %q; octo.log:\n%s", r.cmd.Args, text, lazyLog{r.w})
 }
 
-// signal sends a signal to the command and all that it has started.
-func (r *running) signal(s syscall.Signal) {
+// ended reports whether the command has ended.
+func (r *running) ended() bool {
 	select {
 	case <-r.done:
+		return true
 	default:
+		return false
+	}
+}
+
+// signal sends a signal to the command and all that it has started.
+func (r *running) signal(s syscall.Signal) {
+	if !r.ended() {
 		_ = syscall.Kill(-r.cmd.Process.Pid, s) // it may have ended just now
 	}
 }
