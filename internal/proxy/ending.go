@@ -14,8 +14,18 @@ type hall struct {
 	silent  crowd // wait for a request: their first one, or another
 	busy    crowd // have a request that is being answered
 	streams crowd // are answered for as long as they like: upgraded, or server-sent events
+	late    crowd // the same, since the last call
 
-	hurry atomic.Bool // they are being closed, and do not linger
+	leaving atomic.Bool // every answer is the last one of its connection
+	hurry   atomic.Bool // connections are being closed, and do not linger
+}
+
+// stream is where a connection is counted that becomes a stream.
+func (h *hall) stream() *crowd {
+	if h.leaving.Load() {
+		return &h.late
+	}
+	return &h.streams
 }
 
 // watch is an http.Server's ConnState: it notes that an answer was sent to its end.
@@ -32,9 +42,9 @@ const moment = 200 * time.Millisecond
 // lastCall lets connections end without anybody losing a request, while everything
 // goes on. A request that meets the end of its connection is lost, so each is told in
 // its next answer that it was the last, and those that say nothing get a moment to
-// ask. Streams get longer; nobody waits for them here but the one who ends octohost.
+// ask. The streams that there are get longer: only who ends octohost waits for them.
 func (p *Proxy) lastCall() {
-	p.leaving.Store(true)
+	p.conns.leaving.Store(true)
 	p.conns.silent.goneWithin(p.limits.LastCall)
 	p.conns.streams.goneWithin(p.limits.Shutdown)
 }
@@ -46,7 +56,7 @@ func (p *Proxy) lastCall() {
 func (p *Proxy) shutdown(srv *http.Server, cut context.CancelCauseFunc) error {
 	p.conns.silent.goneWithin(moment)
 	p.conns.busy.goneWithin(p.limits.Shutdown)
-	p.conns.streams.goneWithin(p.limits.LastCall)
+	p.conns.late.goneWithin(p.limits.LastCall)
 	cut(errShutdown)
 	p.conns.busy.goneWithin(moment)
 	p.conns.hurry.Store(true)

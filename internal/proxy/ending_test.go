@@ -21,7 +21,7 @@ import (
 func (r *rig) end() <-chan struct{} {
 	done := make(chan struct{})
 	go func() { r.stop(); close(done) }() // ends with Run
-	require.Eventually(r.t, r.leaving.Load, 5*time.Second, time.Millisecond)
+	require.Eventually(r.t, r.conns.leaving.Load, 5*time.Second, time.Millisecond)
 	return done
 }
 

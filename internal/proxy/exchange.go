@@ -142,7 +142,7 @@ func (x *exchange) WriteHeader(status int) {
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil // else net/http would guess one
 	}
-	if x.mustClose() || (status != http.StatusSwitchingProtocols && x.p.leaving.Load()) {
+	if x.mustClose() || (status != http.StatusSwitchingProtocols && x.p.conns.leaving.Load()) {
 		h["Connection"] = []string{"close"}
 	}
 	x.w.WriteHeader(status)
@@ -189,7 +189,7 @@ func (x *exchange) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 	x.status, x.upgraded = http.StatusSwitchingProtocols, true
-	x.conn.move(&x.p.conns.streams)
+	x.conn.move(x.p.conns.stream())
 	x.answered = time.Now()
 	return &tunnel{Conn: conn, x: x, early: rw.Reader}, rw, nil
 }

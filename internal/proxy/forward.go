@@ -71,7 +71,7 @@ func (x *exchange) receive(res *http.Response) {
 	x.backend.alive.Store(x.answered.UnixNano())
 	res.Header[headerID] = []string{x.id}
 	if strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream") {
-		x.conn.move(&x.p.conns.streams)
+		x.conn.move(x.p.conns.stream())
 	}
 }
 

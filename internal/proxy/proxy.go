@@ -54,7 +54,6 @@ type Proxy struct {
 	waiting atomic.Int64 // requests that are held
 	active  crowd        // requests that are being served
 	conns   hall         // client connections
-	leaving atomic.Bool  // every answer is the last one of its connection
 }
 
 // New returns a proxy that knows no route yet.
