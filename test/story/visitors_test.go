@@ -27,6 +27,9 @@ type visitors struct {
 	counts map[string]int // requests by kind
 	lost   []string       // what went wrong, at most a few
 	misses int
+
+	missed  []time.Time   // when the lost ones were sent
+	slowest time.Duration // of those that take no time by themselves
 }
 
 // visit sends visitors to a site until stop.
@@ -50,8 +53,8 @@ func (w *world) visit(host string, expect func(string) error) *visitors {
 func (v *visitors) keep(ctx context.Context, kind string, pause time.Duration, visit func() error) {
 	v.wg.Go(func() {
 		for ctx.Err() == nil {
-			err := visit()
-			v.note(kind, err)
+			began := time.Now()
+			v.note(kind, began, visit())
 			select {
 			case <-ctx.Done():
 			case <-time.After(pause):
@@ -60,14 +63,18 @@ func (v *visitors) keep(ctx context.Context, kind string, pause time.Duration, v
 	})
 }
 
-func (v *visitors) note(kind string, err error) {
+func (v *visitors) note(kind string, began time.Time, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.counts[kind]++
+	if kind != "sse" && kind != "websocket" {
+		v.slowest = max(v.slowest, time.Since(began))
+	}
 	if err == nil {
 		return
 	}
 	v.misses++
+	v.missed = append(v.missed, began)
 	if len(v.lost) < 20 {
 		v.lost = append(v.lost, fmt.Sprintf("%s %s: %v", time.Now().Format("15:04:05.000"), kind, err))
 	}

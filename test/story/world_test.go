@@ -42,6 +42,9 @@ type world struct {
 	// this one.
 	dial    func(ctx context.Context, network, address string) (net.Conn, error)
 	passing bool // the engine goes away with the test, and all that is in it
+
+	inherited []string   // put in front of octo serve, to hand files over as systemd does
+	files     []*os.File // those files
 }
 
 // daemon is one run of octo serve.
@@ -99,13 +102,13 @@ func (w *world) launch(env ...string) {
 	w.t.Helper()
 	log, err := os.OpenFile(w.path("octo.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	require.NoError(w.t, err)
-	args := append(append([]string{}, w.wrap...), octoBinary(w.t), "serve", "--data", w.path("data"),
+	args := append(append(append([]string{}, w.wrap...), w.inherited...), octoBinary(w.t), "serve", "--data", w.path("data"),
 		"--http", w.http, "--ssh", w.ssh, "--domain", cmp.Or(w.domain, "localhost"))
 	if w.admit != "" {
 		args = append(args, "--authorize", w.admit)
 	}
 	cmd := exec.Command(args[0], args[1:]...) //nolint:gosec // our own program
-	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = log, log, w.files
 	cmd.Env = append(append(os.Environ(), "OCTO_ENGINE="+w.engine, "OCTO_LOG_LEVEL=debug", "OCTO_ACCESS_LOG="+w.path("access.log"), "OCTO_CONFIG="+w.config()), append(w.env, env...)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	require.NoError(w.t, cmd.Start())
@@ -240,8 +243,10 @@ func (w *world) environ() []string {
 }
 
 func (w *world) sshOptions(key string) []string {
-	return []string{"ssh", "-F", "/dev/null", "-i", w.path(key), "-o", "IdentitiesOnly=yes", "-o", "UserKnownHostsFile=" + w.path("known_hosts"),
-		"-o", "StrictHostKeyChecking=accept-new", "-o", "LogLevel=ERROR", "-o", "BatchMode=yes"}
+	return []string{
+		"ssh", "-F", "/dev/null", "-i", w.path(key), "-o", "IdentitiesOnly=yes", "-o", "UserKnownHostsFile=" + w.path("known_hosts"),
+		"-o", "StrictHostKeyChecking=accept-new", "-o", "LogLevel=ERROR", "-o", "BatchMode=yes",
+	}
 }
 
 // octo runs a command over the local socket.
