@@ -19,7 +19,7 @@ case $mode in
     # buildx serves the tests of BuildKit builds.
     export OCTO_TEST_REQUIRE=1 OCTO_TEST_BUILDX=$PWD/.cache/bin/docker-buildx
     say "Tests with the race detector, against the engine of this machine"
-    exec "${sum[@]}" -race -timeout 20m "$@"
+    exec "${sum[@]}" -race -timeout 45m "$@"
     ;;
   fast)
     say "Tests without the race detector; what is missing here is skipped"
