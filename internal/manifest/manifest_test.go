@@ -173,7 +173,7 @@ func TestProcesses_SaysWhatIsIgnored(t *testing.T) {
 func TestProcesses_NothingToRun(t *testing.T) {
 	_, _, err := manifest.Processes(manifest.Manifest{}, manifest.Procfile{}, manifest.ImageFacts{})
 	require.ErrorIs(t, err, octo.ErrInvalid)
-	require.EqualError(t, err, `the image says no command to run; add CMD ["/path/of/program"] to the Dockerfile, or a line "web: command" to a Procfile`)
+	require.EqualError(t, err, `the image says no command for web; add CMD ["/path/of/program"] to the Dockerfile, or a line "web: command" to the Procfile`)
 
 	m, err := manifest.Parse([]byte("[processes.worker]\ncount = 2"))
 	require.NoError(t, err)

@@ -80,8 +80,8 @@ func process(name octo.Name, m Manifest, procfile Procfile, image ImageFacts) (o
 		return p, nil, octo.Errorf(octo.ErrInvalid, "nothing says what to run for %s", name).
 			WithHint("write command = \"…\" below [processes.%s] in %s, or a line \"%s: command\" in a Procfile", name, Name, name)
 	case !image.HasCommand:
-		return p, nil, octo.Errorf(octo.ErrInvalid, "the image says no command to run").
-			WithHint("add CMD [\"/path/of/program\"] to the Dockerfile, or a line \"web: command\" to a Procfile")
+		return p, nil, octo.Errorf(octo.ErrInvalid, "the image says no command for web").
+			WithHint("add CMD [\"/path/of/program\"] to the Dockerfile, or a line \"web: command\" to the Procfile")
 	}
 	return p, notes, nil
 }
