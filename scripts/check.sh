@@ -57,15 +57,16 @@ scripts() {
   ! have shellcheck || shellcheck -x scripts/*.sh .ci/run
 }
 
-# units: systemd understands its unit, where there is a systemd to ask.
+# units: systemd understands its units, where there is a systemd to ask.
 units() {
   have systemd-analyze || return 0
   local dir
   dir=$(mktemp -d) || return
   sed -e 's|@PREFIX@/bin/octo|/bin/true|' scripts/systemd/octohost.service >"$dir/octohost.service"
+  cp scripts/systemd/octohost.socket "$dir/"
   # It also complains about units of this machine, and about a missing user octo.
   local found
-  found=$(systemd-analyze verify --man=no --recursive-errors=no "$dir/octohost.service" 2>&1 | grep -F octohost.service)
+  found=$(systemd-analyze verify --man=no --recursive-errors=no "$dir/octohost.service" "$dir/octohost.socket" 2>&1 | grep -F octohost.s)
   rm -rf "$dir"
   [ -z "$found" ] || { echo "$found"; return 1; }
 }

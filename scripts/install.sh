@@ -12,6 +12,7 @@ prefix=${PREFIX:-/usr/local}
 destdir=${DESTDIR:-}
 binary=$destdir$prefix/bin/octo
 unit=$destdir/etc/systemd/system/octohost.service
+socket=${unit%.service}.socket
 config=$destdir/etc/octohost/octo.toml
 
 # here: whether this machine itself is meant, and not an image of one.
@@ -37,6 +38,7 @@ install_files() {
   sed "s|@PREFIX@|$prefix|g" scripts/systemd/octohost.service >"$unit.new"
   chmod 0644 "$unit.new"
   mv "$unit.new" "$unit"
+  install -m 0644 scripts/systemd/octohost.socket "$socket"
   if [ -e "$config" ]; then
     note "$config is kept as it is"
   else
@@ -50,7 +52,7 @@ do_install() {
     die "only root can install a service" "type: sudo make install, or give a DESTDIR"
   fi
   install_files
-  say "Installed $binary, $config and $unit"
+  say "Installed $binary, $config, $unit and ${socket##*/}"
   here || return 0
   add_user
   install -d -m 0750 -o octo -g octo /var/lib/octohost
@@ -79,11 +81,11 @@ do_uninstall() {
     die "only root can uninstall a service" "type: sudo make uninstall"
   fi
   if systemd_runs && [ -e "$unit" ]; then
-    systemctl disable --now octohost || note "octohost could not be stopped"
+    systemctl disable --now octohost.socket octohost || note "octohost could not be stopped"
   fi
-  rm -f "$unit" "$binary"
+  rm -f "$unit" "$socket" "$binary"
   ! systemd_runs || systemctl daemon-reload
-  say "Removed $binary and $unit"
+  say "Removed $binary, $unit and ${socket##*/}"
   if [ "${PURGE:-}" = yes ]; then
     purge
   else

@@ -48,6 +48,8 @@ type Daemon struct {
 	site     site
 	host     string // value of the label octohost.host
 
+	overruled map[string]string // settings of doors that the parent has opened elsewhere
+
 	// What must be closed, in this order.
 	given  inherited
 	web    net.Listener

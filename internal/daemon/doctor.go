@@ -29,6 +29,8 @@ type patient struct {
 	site     site
 	engine   func(context.Context) (engine.Info, error)
 	running  bool // as part of the daemon that has the ports
+
+	overruled map[string]string // settings of doors that somebody else opened at another port
 }
 
 // check is one thing that the doctor looks at.
@@ -68,7 +70,7 @@ func Doctor(ctx context.Context, s Settings) []octo.Finding {
 
 // doctor looks at the machine from inside the daemon.
 func (d *Daemon) doctor(ctx context.Context) []octo.Finding {
-	return examine(ctx, &patient{settings: d.settings, site: d.site, engine: d.engine.Info, running: true})
+	return examine(ctx, &patient{settings: d.settings, site: d.site, engine: d.engine.Info, running: true, overruled: d.overruled})
 }
 
 func examine(ctx context.Context, p *patient) []octo.Finding {
@@ -235,6 +237,10 @@ func checkPort(ctx context.Context, p *patient, what, addr string) octo.Finding 
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
+	if said := p.overruled[what]; said != "" {
+		return warning("choose the port in the socket unit: systemctl edit octohost.socket; or do without: systemctl mask --now octohost.socket",
+			"listening on %s, which was opened before octo was started, and not on %s as the settings say", addr, said)
+	}
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(host, port))
 	if err != nil {
 		return problem("look at the log: journalctl -u octohost", "nobody answers on %s", addr)

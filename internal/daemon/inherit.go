@@ -77,13 +77,34 @@ func (d *Daemon) inherit() (err error) {
 	if d.given, err = inherit(os.Getenv, os.Getpid()); err != nil {
 		return fmt.Errorf("take over sockets: %w", err)
 	}
-	for name, setting := range map[string]*string{"http": &d.settings.HTTP, "ssh": &d.settings.SSH} {
-		if l := d.given[name]; l != nil {
-			d.log.Info("listening on a socket that was opened before", "door", name, "address", l.Addr().String(), "instead", *setting)
-			*setting = l.Addr().String()
+	usual := Defaults()
+	d.overruled = map[string]string{}
+	for _, door := range []struct {
+		name         string
+		said         *string
+		unlessItSays string
+	}{{"http", &d.settings.HTTP, usual.HTTP}, {"ssh", &d.settings.SSH, usual.SSH}} {
+		l := d.given[door.name]
+		if l == nil {
+			continue
 		}
+		at := l.Addr().String()
+		d.log.Info("listening on a socket that was opened before", "door", door.name, "address", at)
+		if *door.said != door.unlessItSays && port(*door.said) != port(at) {
+			d.log.Warn("a setting is not used, for the socket was opened before", "setting", door.name, "value", *door.said, "address", at)
+			d.overruled[door.name] = *door.said
+		}
+		*door.said = at
 	}
 	return nil
+}
+
+func port(address string) string {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	return port
 }
 
 // listen opens a door, unless the parent of this process has.

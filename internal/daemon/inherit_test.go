@@ -14,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/octohost/octohost/internal/octo"
 )
 
 // heir is the variable that makes TestInherit_Heir the heir of a parent.
@@ -102,7 +104,7 @@ func TestInherit(t *testing.T) {
 	}
 }
 
-func TestInherit_GoesOverTheSettings(t *testing.T) {
+func TestInherit_IsUsedAndClosed(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	d := &Daemon{given: inherited{"http": l}}
@@ -113,4 +115,13 @@ func TestInherit_GoesOverTheSettings(t *testing.T) {
 	require.NoError(t, d.given.close(), "those in use are closed by who uses them")
 	_, err = got.Accept()
 	require.True(t, errors.Is(err, net.ErrClosed))
+}
+
+func TestInherit_TheDoctorTellsOfASettingThatIsNotUsed(t *testing.T) {
+	p := &patient{running: true, overruled: map[string]string{"http": ":8080"}}
+	f := checkPort(t.Context(), p, "http", "[::]:80")
+	require.Equal(t, octo.FindingWarning, f.Level)
+	require.Contains(t, f.Message, "listening on [::]:80")
+	require.Contains(t, f.Message, ":8080")
+	require.Contains(t, f.Remedy, "octohost.socket")
 }
