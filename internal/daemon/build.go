@@ -53,7 +53,10 @@ func (d *Daemon) buildProxy() (err error) {
 }
 
 func (d *Daemon) buildNode() (err error) {
-	name := nodeName(d.settings)
+	name, err := nodeName(d.settings, filepath.Join(d.settings.Data, "node"))
+	if err != nil {
+		return fmt.Errorf("find name of node: %w", err)
+	}
 	d.agent, err = node.New(node.Config{
 		Name: name, Host: d.host, Engine: d.engine, Store: d.store, Proxy: d.proxy,
 		Pools: d.settings.Networks, Record: d.journal.Record, Log: d.log,

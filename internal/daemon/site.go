@@ -1,7 +1,9 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -87,12 +89,24 @@ func (w site) gitURL(app octo.Name) string {
 	return fmt.Sprintf("ssh://octo@%s/%s", net.JoinHostPort(w.sshHost, w.sshPort), app)
 }
 
-// nodeName is what this machine is called when nobody says: its host name, as far as
-// that is a valid name.
-func nodeName(s Settings) string {
+// nodeName is what this machine is called: what the settings say, else what it was
+// called when octo was first started here. That is kept in a file, for a host name may
+// change, and what runs where is written down under the node's.
+func nodeName(s Settings, path string) (string, error) {
 	if s.Node != "" {
-		return s.Node
+		return s.Node, nil
 	}
+	if kept, err := os.ReadFile(path); err == nil {
+		return strings.TrimSpace(string(kept)), nil
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	name := hostName()
+	return name, writeFile(path, []byte(name+"\n"), 0o600)
+}
+
+// hostName is this machine's name as far as its first dot.
+func hostName() string {
 	host, err := os.Hostname()
 	if err != nil || host == "" {
 		return "node"
