@@ -97,7 +97,7 @@ func (d *Daemon) buildDeploy() error {
 	})
 	d.reaper = reap.New(reap.Config{
 		Host: d.host, Store: d.store, Engine: d.engine, Idle: d.deployer.Idle,
-		Repository: d.repos.Remove, Events: d.journal.ForgetEvents, Keep: d.settings.Keep, Cache: int64(d.settings.Build.Cache),
+		Repository: d.repos.Remove, Events: d.journal.ForgetEvents, Maintain: d.repos.Maintain, Keep: d.settings.Keep, Cache: int64(d.settings.Build.Cache),
 		Record: d.journal.Record, Log: d.log,
 	})
 	return nil

@@ -191,7 +191,7 @@ func TestPush_RefusesWhatCannotBeBuilt(t *testing.T) {
 		{"another Dockerfile", func(w *world) { w.source.files["octohost.toml"] = "[build]\ndockerfile = \"x/Dockerfile\"" }, "has no x/Dockerfile"},
 		{"bad manifest", func(w *world) { w.source.files["octohost.toml"] = "[biuld]" }, "octohost.toml:1"},
 		{"bad Procfile", func(w *world) { w.source.files["Procfile"] = "web" }, "Procfile:1"},
-		{"submodules", func(w *world) { w.source.files[".gitmodules"], w.source.submodules = "x", []string{"lib"} }, "submodules (lib)"},
+		{"submodules", func(w *world) { w.source.submodules = []string{"lib"} }, "submodules (lib)"},
 		{"full disk", func(w *world) { w.full = octo.Errorf(octo.ErrUnavailable, "only 3 B are free") }, "only 3 B are free"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

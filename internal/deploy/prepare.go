@@ -46,7 +46,7 @@ func (d *Deployer) prepare(ctx context.Context, p *printer, push octo.Push) (oct
 // built.
 func (d *Deployer) inspect(ctx context.Context, push octo.Push) (manifest.Manifest, manifest.Procfile, error) {
 	var m manifest.Manifest
-	files, err := d.Source.Files(ctx, push.App, push.New, "octohost.toml", "Procfile", "Dockerfile", ".gitmodules")
+	files, err := d.Source.Files(ctx, push.App, push.New, "octohost.toml", "Procfile", "Dockerfile")
 	if err != nil {
 		return m, manifest.Procfile{}, fmt.Errorf("read commit %s: %w", short(push.New), err)
 	}
@@ -59,15 +59,13 @@ func (d *Deployer) inspect(ctx context.Context, push octo.Push) (manifest.Manife
 	if err != nil {
 		return m, procfile, err
 	}
-	if _, ok := files[".gitmodules"]; ok {
-		subs, err := d.Source.Submodules(ctx, push.App, push.New)
-		if err != nil {
-			return m, procfile, fmt.Errorf("look for submodules: %w", err)
-		}
-		if len(subs) > 0 {
-			return m, procfile, octo.Errorf(octo.ErrInvalid, "this repository has submodules (%s), which a push does not contain", strings.Join(subs, ", ")).
-				WithHint("commit their files (git subtree), or fetch them in the Dockerfile")
-		}
+	subs, err := d.Source.Submodules(ctx, push.App, push.New)
+	if err != nil {
+		return m, procfile, fmt.Errorf("look for submodules: %w", err)
+	}
+	if len(subs) > 0 {
+		return m, procfile, octo.Errorf(octo.ErrInvalid, "this repository has submodules (%s), which a push does not contain", strings.Join(subs, ", ")).
+			WithHint("commit their files (git subtree), or fetch them in the Dockerfile")
 	}
 	return m, procfile, d.checkDockerfile(ctx, push, m, files)
 }

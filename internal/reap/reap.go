@@ -37,10 +37,12 @@ type Config struct {
 	// Repository removes an app's repository, and Events its events.
 	Repository func(ctx context.Context, app octo.Name) error
 	Events     func(ctx context.Context, app octo.Name) error
-	Keep       int   // how many releases' images are kept
-	Cache      int64 // how many bytes BuildKit's cache may have
-	Record     func(octo.Event)
-	Log        *slog.Logger
+	// Maintain packs an app's repository together where it has grown many packs.
+	Maintain func(ctx context.Context, app octo.Name) error
+	Keep     int   // how many releases' images are kept
+	Cache    int64 // how many bytes BuildKit's cache may have
+	Record   func(octo.Event)
+	Log      *slog.Logger
 }
 
 // Reaper removes.
@@ -53,8 +55,9 @@ func New(cfg Config) *Reaper { return &Reaper{cfg} }
 // have been in use the last time.
 const every = time.Minute
 
-// pruneEvery is how often the build cache is cut to its size.
-const pruneEvery = time.Hour
+// tidyEvery is how often the build cache is cut to its size, and repositories are
+// looked after.
+const tidyEvery = time.Hour
 
 // Run removes what may go, after changes and now and then, until ctx is done.
 func (r *Reaper) Run(ctx context.Context) error {
@@ -74,17 +77,17 @@ func (r *Reaper) Run(ctx context.Context) error {
 }
 
 func (r *Reaper) loop(ctx context.Context, woken <-chan struct{}) {
-	tick, prune := time.NewTicker(every), time.NewTicker(pruneEvery)
+	tick, tidy := time.NewTicker(every), time.NewTicker(tidyEvery)
 	defer tick.Stop()
-	defer prune.Stop()
+	defer tidy.Stop()
 	live := map[octo.Name]int{}
 	for {
 		var err error
 		select {
 		case <-ctx.Done():
 			return
-		case <-prune.C:
-			err = r.prune(ctx)
+		case <-tidy.C:
+			err = errors.Join(r.prune(ctx), r.maintain(ctx))
 		case <-tick.C:
 			clear(live)
 			err = r.sweep(ctx, live)
@@ -95,6 +98,20 @@ func (r *Reaper) loop(ctx context.Context, woken <-chan struct{}) {
 			r.Log.Warn("clean-up interrupted", "err", err)
 		}
 	}
+}
+
+// maintain looks after every repository.
+func (r *Reaper) maintain(ctx context.Context) error {
+	apps, err := r.apps().All(ctx)
+	if err != nil {
+		return fmt.Errorf("list apps: %w", err)
+	}
+	for _, doc := range apps {
+		if e := r.Maintain(ctx, doc.Value.Name); e != nil {
+			err = errors.Join(err, fmt.Errorf("maintain repository of %s: %w", doc.Value.Name, e))
+		}
+	}
+	return err
 }
 
 // prune cuts the build cache to its size, unless somebody builds.
