@@ -16,6 +16,12 @@ func TestMain(m *testing.M) {
 const binaryVariable = "OCTO_STORY_BINARY"
 
 func run(m *testing.M) int {
+	// A program with the race detector waits for a second before it ends: also every
+	// command that a person types, and every hook of a push.
+	if err := os.Setenv("GORACE", "atexit_sleep_ms=0"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	// The race detector would let every octo command wait a second at its end.
 	if err := os.Setenv("GORACE", "atexit_sleep_ms=0"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
