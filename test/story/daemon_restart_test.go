@@ -3,6 +3,7 @@ package story_test
 import (
 	"context"
 	"net"
+	"net/http"
 	"os"
 	"strings"
 	"syscall"
@@ -28,8 +29,8 @@ func keptWorld(t *testing.T) *world {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, file.Close()) })
 	w.files = []*os.File{file}
-	w.inherited = []string{"sh", "-c", `LISTEN_PID=$$ exec "$@"`, "sh"} // a process only knows its own number
-	w.http = "127.0.0.1:1"                                              // not used: nobody could listen there
+	w.before = []string{"sh", "-c", `LISTEN_PID=$$ exec "$@"`, "sh"} // a process only knows its own number
+	w.http = "127.0.0.1:1"                                           // not used: nobody could listen there
 	w.start()
 	w.http = l.Addr().String()
 	w.repo("hello").deploy("v1")
@@ -103,7 +104,7 @@ func TestDaemonRestart_KilledLosesOnlyWhatIsUnderWay(t *testing.T) {
 		w.start()
 		w.eventually(10*time.Second, "visitors are served", func() bool {
 			status, _ := w.get("hello.localhost", "/")
-			return status == 200
+			return status == http.StatusOK
 		})
 		visitors.mu.Lock()
 		for _, at := range visitors.missed {
@@ -115,4 +116,17 @@ func TestDaemonRestart_KilledLosesOnlyWhatIsUnderWay(t *testing.T) {
 	t.Logf("3 kills: requests %v, %d lost that were under way; slowest %s\n%s",
 		counts, misses, visitors.slowest.Round(time.Millisecond), strings.Join(lost, "\n"))
 	require.LessOrEqual(t, misses, 3*6, "one for each visitor")
+}
+
+// However soon octo is stopped after a start, it leaves the routes as they are, and the
+// next one serves from its first moment on.
+func TestDaemonRestart_KeepsItsRoutes(t *testing.T) {
+	w := keptWorld(t)
+	for range 10 {
+		w.kill(syscall.SIGTERM)
+		require.Len(t, w.routed("hello"), 1)
+		w.launch()
+		status, body := w.get("hello.localhost", "/") // waits in the door
+		require.Equal(t, http.StatusOK, status, body)
+	}
 }

@@ -99,14 +99,15 @@ func TestReboot_EverythingIsBack(t *testing.T) {
 	r.deploy("again")
 }
 
-// A machine that comes back under another address and name serves the same apps, and
-// takes pushes.
+// A machine that comes back under another address, domain and host name serves the
+// same apps, and takes pushes.
 func TestReboot_UnderAnotherAddressAndName(t *testing.T) {
 	t.Parallel()
 	m, w, apps := rebootWorld(t)
 	m.crash(w)
 	w.command("ip", "address", "add", "192.0.2.7/24", "dev", "lo").ok()
 	w.http, w.ssh, w.domain = "192.0.2.7:8081", "192.0.2.7:2223", "example.test"
+	w.before = []string{"unshare", "--uts", "sh", "-c", `hostname elsewhere; exec "$@"`, "sh"}
 	m.startEngine()
 	w.start()
 	t.Logf("all served %s after octo", w.whole("example.test", apps...).Round(10*time.Millisecond))

@@ -43,8 +43,8 @@ type world struct {
 	dial    func(ctx context.Context, network, address string) (net.Conn, error)
 	passing bool // the engine goes away with the test, and all that is in it
 
-	inherited []string   // put in front of octo serve, to hand files over as systemd does
-	files     []*os.File // those files
+	before []string   // put in front of octo serve only
+	files  []*os.File // handed over to octo serve, as systemd does
 }
 
 // daemon is one run of octo serve.
@@ -102,7 +102,7 @@ func (w *world) launch(env ...string) {
 	w.t.Helper()
 	log, err := os.OpenFile(w.path("octo.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	require.NoError(w.t, err)
-	args := append(append(append([]string{}, w.wrap...), w.inherited...), octoBinary(w.t), "serve", "--data", w.path("data"),
+	args := append(append(append([]string{}, w.wrap...), w.before...), octoBinary(w.t), "serve", "--data", w.path("data"),
 		"--http", w.http, "--ssh", w.ssh, "--domain", cmp.Or(w.domain, "localhost"))
 	if w.admit != "" {
 		args = append(args, "--authorize", w.admit)
