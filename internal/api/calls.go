@@ -46,6 +46,13 @@ func (c *Client) CreateApp(ctx context.Context, name octo.Name) (octo.AppStatus,
 	return out, err
 }
 
+// SetBranch makes branch the only one that deploys; empty means main or master.
+func (c *Client) SetBranch(ctx context.Context, name octo.Name, branch string) (octo.AppStatus, error) {
+	var out octo.AppStatus
+	err := c.ask(ctx, http.MethodPut, appPath(name, "/branch"), setBranch{Branch: branch}, &out)
+	return out, err
+}
+
 // DestroyApp removes an app and returns when nothing of it is left; progress goes
 // to out.
 func (c *Client) DestroyApp(ctx context.Context, name octo.Name, out io.Writer) error {

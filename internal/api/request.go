@@ -26,6 +26,10 @@ type createApp struct {
 	Name string `json:"name"`
 }
 
+type setBranch struct {
+	Branch string `json:"branch"` // empty means main or master
+}
+
 type rollback struct {
 	To int `json:"to"` // 0 means the previous live one
 }

@@ -29,6 +29,7 @@ func (s *Server) routes() []route {
 		{"POST /v1/apps", octo.ActionAppCreate, s.createApp},
 		{"GET /v1/apps/{app}", octo.ActionAppRead, s.app},
 		{"DELETE /v1/apps/{app}", octo.ActionAppManage, s.destroyApp},
+		{"PUT /v1/apps/{app}/branch", octo.ActionAppManage, s.setBranch},
 
 		{"GET /v1/apps/{app}/releases", octo.ActionAppRead, s.releases},
 		{"GET /v1/apps/{app}/releases/{release}", octo.ActionAppRead, s.release},
@@ -86,6 +87,20 @@ func (s *Server) createApp(c *call) error {
 		return err
 	}
 	app, err := s.cfg.Apps.CreateApp(c.Context(), c.who, name)
+	return s.answer(c, app, err)
+}
+
+func (s *Server) setBranch(c *call) error {
+	var req setBranch
+	if err := decode(c.Body, &req); err != nil {
+		return err
+	}
+	if req.Branch != "" {
+		if err := octo.CheckBranch(req.Branch); err != nil {
+			return err
+		}
+	}
+	app, err := s.cfg.Apps.SetBranch(c.Context(), c.who, c.app, req.Branch)
 	return s.answer(c, app, err)
 }
 

@@ -16,6 +16,8 @@ type Apps interface {
 	App(ctx context.Context, name octo.Name) (octo.AppStatus, error)
 	// CreateApp makes an app that belongs to who; ErrConflict when the name is taken.
 	CreateApp(ctx context.Context, who octo.Identity, name octo.Name) (octo.AppStatus, error)
+	// SetBranch makes branch the only one that deploys; empty means main or master.
+	SetBranch(ctx context.Context, who octo.Identity, name octo.Name, branch string) (octo.AppStatus, error)
 	// DestroyApp removes an app and returns when nothing of it is left. It writes
 	// lines of progress to out. What was begun goes on when ctx ends.
 	DestroyApp(ctx context.Context, who octo.Identity, name octo.Name, out io.Writer) error

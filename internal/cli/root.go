@@ -18,7 +18,7 @@ type family struct {
 // the API is not there for those who came over SSH.
 func families(s *session) []family {
 	apps := family{id: "apps", title: "Apps:", commands: []*cobra.Command{
-		newAppsCommand(s), newAppsCreateCommand(s), newAppsInfoCommand(s), newAppsDestroyCommand(s),
+		newAppsCommand(s), newAppsBranchCommand(s), newAppsCreateCommand(s), newAppsInfoCommand(s), newAppsDestroyCommand(s),
 		newPsCommand(s), newLogsCommand(s), newEventsCommand(s), newOpenCommand(s),
 	}}
 	releases := family{id: "releases", title: "Releases:", commands: []*cobra.Command{

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -121,7 +120,7 @@ func (s *Settings) readEnv(getenv func(string) string) error {
 			*into = value
 		case *octo.Size:
 			if err := into.UnmarshalText([]byte(value)); err != nil {
-				return fmt.Errorf("%s: %w", name, err)
+				return octo.Errorf(octo.ErrInvalid, "%s is %q, which is not a size", name, value).WithHint("write for example 512M or 2GiB")
 			}
 		}
 	}

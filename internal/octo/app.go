@@ -1,6 +1,9 @@
 package octo
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // App is a site or service that people push to. It is desired state: the planner
 // makes the machines follow it.
@@ -24,6 +27,22 @@ type App struct {
 
 	// Destroying says that the app is being removed, and must not come back.
 	Destroying bool `json:"destroying,omitempty"`
+}
+
+// CheckBranch reports whether s can be the name of a branch that deploys; the error
+// is of kind ErrInvalid. It is stricter than git check-ref-format(1).
+func CheckBranch(s string) error {
+	ok := s != "" && len(s) <= 200 && s[0] != '-' && !strings.Contains(s, "..") && !strings.HasSuffix(s, ".lock")
+	for part := range strings.SplitSeq(s, "/") {
+		ok = ok && part != "" && part[0] != '.' && part[len(part)-1] != '.'
+	}
+	for _, r := range s {
+		ok = ok && (r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./+", r))
+	}
+	if !ok {
+		return Errorf(ErrInvalid, "%s cannot be a branch that deploys", quoteShort(s)).WithHint("use letters, digits, and - _ . / between them")
+	}
+	return nil
 }
 
 // Deploys reports whether pushes to branch deploy the app.

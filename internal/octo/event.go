@@ -21,6 +21,7 @@ type EventKind string
 const (
 	EventAppCreated    EventKind = "app.created"
 	EventAppDestroyed  EventKind = "app.destroyed"
+	EventAppChanged    EventKind = "app.changed"
 	EventBuildFailed   EventKind = "build.failed"
 	EventReleased      EventKind = "release.created"
 	EventReleaseLive   EventKind = "release.live"

@@ -187,6 +187,15 @@ func TestInstanceID(t *testing.T) {
 	require.Equal(t, "web.3", i.ShortName())
 }
 
+func TestCheckBranch(t *testing.T) {
+	for _, good := range []string{"main", "release/v1.2", "a_b", "X"} {
+		require.NoError(t, octo.CheckBranch(good), good)
+	}
+	for _, bad := range []string{"", "-x", "a..b", "/a", "a/", "a//b", ".a", "a.", "a b", "a;b", "a~1", "x.lock", "ä", strings.Repeat("x", 201)} {
+		require.ErrorIs(t, octo.CheckBranch(bad), octo.ErrInvalid, bad)
+	}
+}
+
 func TestApp_Deploys(t *testing.T) {
 	a := octo.App{}
 	require.True(t, a.Deploys("main"))

@@ -59,6 +59,29 @@ func (p *Platform) CreateApp(ctx context.Context, who octo.Identity, name octo.N
 	return p.status(app, count{}), nil
 }
 
+// SetBranch makes branch the only one that deploys; empty means main or master.
+func (p *Platform) SetBranch(ctx context.Context, who octo.Identity, name octo.Name, branch string) (octo.AppStatus, error) {
+	_, err := p.apps().Update(ctx, string(name), func(a *octo.App) error {
+		if a.Branch == branch {
+			return store.ErrUnchanged
+		}
+		a.Branch = branch
+		return nil
+	})
+	if errors.Is(err, octo.ErrNotFound) {
+		return octo.AppStatus{}, octo.NoSuchApp(name)
+	}
+	if err != nil {
+		return octo.AppStatus{}, fmt.Errorf("write app %s: %w", name, err)
+	}
+	message := "only " + branch + " deploys"
+	if branch == "" {
+		message = "main or master deploys"
+	}
+	p.Record(octo.Event{Kind: octo.EventAppChanged, App: name, User: who.User, Message: message})
+	return p.App(ctx, name)
+}
+
 // DestroyApp marks an app as going, and returns when nothing of it is left. The mark
 // is all that is needed: what follows goes on whoever dies.
 func (p *Platform) DestroyApp(ctx context.Context, who octo.Identity, name octo.Name, out io.Writer) error {

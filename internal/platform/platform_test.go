@@ -122,6 +122,19 @@ func TestAuthorize(t *testing.T) {
 	require.Equal(t, octo.NoSuchApp("hello").Error(), w.Authorize(t.Context(), bob, octo.ActionAppRead, "hello").Error())
 }
 
+func TestSetBranch(t *testing.T) {
+	w := newWorld(t)
+	w.create(ann, "hello")
+	s, err := w.SetBranch(t.Context(), ann, "hello", "staging")
+	require.NoError(t, err)
+	require.Equal(t, "staging", s.Branch)
+	branch, err := w.Branch(t.Context(), "hello")
+	require.NoError(t, err)
+	require.Equal(t, "staging", branch)
+	_, err = w.SetBranch(t.Context(), ann, "nothing", "x")
+	require.ErrorIs(t, err, octo.ErrNotFound)
+}
+
 func TestApp_State(t *testing.T) {
 	w := newWorld(t)
 	put := func(a octo.App, wanted []octo.Assignment, have []octo.Instance) octo.AppStatus {

@@ -63,7 +63,7 @@ const tidyEvery = time.Hour
 func (r *Reaper) Run(ctx context.Context) error {
 	woken := make(chan struct{}, 1)
 	g, ctx := errgroup.WithContext(ctx)
-	for _, prefix := range []string{store.AppsPrefix, store.HavePrefix} {
+	for _, prefix := range []string{store.AppsPrefix, store.WantPrefix, store.HavePrefix} {
 		g.Go(func() error {
 			wake(r.Store.Watch(ctx, prefix), woken)
 			return nil

@@ -150,6 +150,18 @@ func (w *World) CreateApp(_ context.Context, who octo.Identity, name octo.Name) 
 	return w.status(app), nil
 }
 
+// SetBranch implements api.Apps.
+func (w *World) SetBranch(_ context.Context, _ octo.Identity, name octo.Name, branch string) (octo.AppStatus, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	app := w.apps[name]
+	if app == nil {
+		return octo.AppStatus{}, octo.NoSuchApp(name)
+	}
+	app.Branch = branch
+	return w.status(app), nil
+}
+
 // DestroyApp implements api.Apps.
 func (w *World) DestroyApp(_ context.Context, who octo.Identity, name octo.Name, out io.Writer) error {
 	w.mu.Lock()
