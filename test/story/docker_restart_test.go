@@ -17,14 +17,17 @@ const backWithin = 60 * time.Second
 // there may be errors, but never the page of another app; and all comes back by
 // itself.
 func TestDockerRestart_NoAppIsServedOnAnothersHost(t *testing.T) {
+	t.Parallel()
 	m := newMachine(t)
 	w := m.world()
 	apps := appNames(30)
+	began := time.Now()
 	w.fleet(apps...)
+	t.Logf("30 apps pushed in %s", time.Since(began).Round(time.Second))
 	a := w.seat(apps...)
 	w.eventually(20*time.Second, "all apps answer", func() bool { return a.pleased(3, time.Time{}) })
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
-		began := time.Now()
+		began = time.Now()
 		m.stopEngine(signal)
 		stopped := time.Since(began)
 		m.startEngine()
