@@ -55,6 +55,10 @@ func New(cfg Config) *Reaper { return &Reaper{cfg} }
 // have been in use the last time.
 const every = time.Minute
 
+// againAfter is when it looks again at a destroyed app while something is in the way:
+// nothing tells when a deploy ends, or the container of a build step.
+const againAfter = 500 * time.Millisecond
+
 // tidyEvery is how often the build cache is cut to its size, and repositories are
 // looked after.
 const tidyEvery = time.Hour
@@ -81,7 +85,9 @@ func (r *Reaper) loop(ctx context.Context, woken <-chan struct{}) {
 	defer tick.Stop()
 	defer tidy.Stop()
 	live := map[octo.Name]int{}
+	var again <-chan time.Time
 	for {
+		waits := again != nil
 		var err error
 		select {
 		case <-ctx.Done():
@@ -90,9 +96,15 @@ func (r *Reaper) loop(ctx context.Context, woken <-chan struct{}) {
 			err = errors.Join(r.prune(ctx), r.maintain(ctx))
 		case <-tick.C:
 			clear(live)
-			err = r.sweep(ctx, live)
+			waits, err = r.sweep(ctx, live)
 		case <-woken:
-			err = r.sweep(ctx, live)
+			waits, err = r.sweep(ctx, live)
+		case <-again:
+			waits, err = r.sweep(ctx, live)
+		}
+		again = nil
+		if waits {
+			again = time.After(againAfter)
 		}
 		if err != nil && ctx.Err() == nil {
 			r.Log.Warn("clean-up interrupted", "err", err)
@@ -134,11 +146,11 @@ func wake(watch iter.Seq2[[]store.Entry, error], woken chan<- struct{}) {
 }
 
 // sweep looks at every app once. live is which release of each app was live when
-// its images were last looked at.
-func (r *Reaper) sweep(ctx context.Context, live map[octo.Name]int) error {
+// its images were last looked at. It reports whether a destroyed app waits for something.
+func (r *Reaper) sweep(ctx context.Context, live map[octo.Name]int) (waits bool, err error) {
 	apps, err := r.apps().All(ctx)
 	if err != nil {
-		return fmt.Errorf("list apps: %w", err)
+		return false, fmt.Errorf("list apps: %w", err)
 	}
 	var changed []octo.App
 	for _, doc := range apps {
@@ -147,27 +159,26 @@ func (r *Reaper) sweep(ctx context.Context, live map[octo.Name]int) error {
 		}
 	}
 	if len(changed) == 0 {
-		return nil
+		return false, nil
 	}
 	images, err := r.images(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	var errs error
 	for _, a := range changed {
+		var done bool
 		if a.Destroying {
-			err = r.bury(ctx, a.Name, images[a.Name])
-		} else {
-			var done bool
-			if done, err = r.trim(ctx, a.Name, images[a.Name]); done {
-				live[a.Name] = a.Live
-			}
+			done, err = r.bury(ctx, a.Name, images[a.Name])
+			waits = waits || !done && err == nil
+		} else if done, err = r.trim(ctx, a.Name, images[a.Name]); done {
+			live[a.Name] = a.Live
 		}
 		if err != nil {
 			errs = errors.Join(errs, fmt.Errorf("app %s: %w", a.Name, err))
 		}
 	}
-	return errs
+	return waits, errs
 }
 
 // images returns all our images by app.
@@ -189,18 +200,23 @@ func (r *Reaper) apps() store.Docs[octo.App] {
 }
 
 // bury removes all that a destroyed app leaves, its document last: until then the
-// whole is tried again.
-func (r *Reaper) bury(ctx context.Context, app octo.Name, images []engine.Image) error {
+// whole is tried again. It reports false while something is in the way.
+func (r *Reaper) bury(ctx context.Context, app octo.Name, images []engine.Image) (bool, error) {
 	if busy, err := r.running(ctx, app); busy || err != nil {
-		return err
+		return false, err
 	}
 	var err error
 	if idle := r.Idle(func() { err = r.remove(ctx, images, nil) }); !idle || err != nil {
-		return err // while a deploy is at work, a later sweep tries again
+		return false, err
 	}
 	if err := r.Repository(ctx, app); err != nil {
-		return fmt.Errorf("remove repository: %w", err)
+		return false, fmt.Errorf("remove repository: %w", err)
 	}
+	return true, r.forget(ctx, app)
+}
+
+// forget removes the documents of a destroyed app.
+func (r *Reaper) forget(ctx context.Context, app octo.Name) error {
 	releases := store.Docs[octo.Release]{Store: r.Store, Prefix: store.AppReleasesPrefix(app)}
 	docs, err := releases.All(ctx)
 	if err != nil {

@@ -126,10 +126,11 @@ func TestReaper_BuriesADestroyedAppOnceItIsStill(t *testing.T) {
 	require.Never(t, func() bool { return len(w.images("hello")) == 0 }, 200*time.Millisecond, 20*time.Millisecond)
 	require.Equal(t, []string{image}, w.images("hello"))
 
-	_, err = want.Replace(t.Context(), "n1", nil, store.Any)
+	w.deploy.RLock()                                         // of another app
+	_, err = want.Replace(t.Context(), "n1", nil, store.Any) // nothing else happens any more
 	require.NoError(t, err)
-	_, err = store.Docs[[]octo.Instance]{Store: w.store, Prefix: store.HavePrefix}.Create(t.Context(), "n1", nil)
-	require.NoError(t, err)
+	require.Never(t, func() bool { return len(w.images("hello")) == 0 }, 100*time.Millisecond, 20*time.Millisecond)
+	w.deploy.RUnlock()
 	require.Eventually(t, func() bool {
 		_, err := w.store.Get(context.Background(), store.AppsPrefix+"hello")
 		return octo.Kind(err) == octo.ErrNotFound

@@ -24,6 +24,7 @@ func (w *world) footprint(app string) string {
 
 // The original found apps by grep. Names that begin alike have nothing in common here.
 func TestApps_NamesThatBeginAlike(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	html := w.repo("html")
 	html.deploy("html v1")
@@ -84,6 +85,7 @@ var uuid7 = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9
 // Whatever kills an app's containers, its visitors get a page that says so, others
 // notice nothing, and it comes back by itself.
 func TestApps_KilledInstancesComeBack(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.repo("victim", "START_DELAY=1500ms").deploy("v1")
 	w.repo("bystander").deploy("v1")
@@ -123,6 +125,7 @@ func TestApps_KilledInstancesComeBack(t *testing.T) {
 
 // An app over its memory limit is killed and started again, and people are told why.
 func TestApps_OutOfMemoryWhileItRuns(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	r := w.repo("hungry")
 	r.write("octohost.toml", "[deploy]\nmemory = \"48m\"\n")
@@ -170,6 +173,7 @@ func (w *world) remains(app string) []string {
 }
 
 func TestApps_DestroyLeavesNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	keep := w.repo("keep")
 	keep.deploy("v1")
@@ -225,6 +229,7 @@ func TestApps_DestroyLeavesNothing(t *testing.T) {
 
 // A destroy in the middle of things ends them, too; also when the daemon dies meanwhile.
 func TestApps_DestroyInTheMiddle(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	r := w.repo("doomed", "START_DELAY=20s")
 	push := r.begin()
@@ -235,6 +240,19 @@ func TestApps_DestroyInTheMiddle(t *testing.T) {
 	require.Contains(t, out.out, "doomed was destroyed meanwhile")
 	require.Empty(t, w.remains("doomed"))
 
+	r.write("Dockerfile", strings.Replace(hello(), "EXPOSE", "RUN [\"/testapp\", \"sleep\", \"2s\"]\nEXPOSE", 1))
+	r.commit("slow to build")
+	push = r.begin()
+	push.until("-----> Building doomed")
+	destroy := w.begin(w.dir, nil, octoBinary(t), "apps:destroy", "doomed", "--confirm", "doomed")
+	out = push.end()
+	out.fails()
+	require.Contains(t, out.out, "no app named doomed")
+	over := time.Now()
+	destroy.end().ok()
+	require.Less(t, time.Since(over), 10*time.Second)
+	require.Empty(t, w.remains("doomed"))
+
 	w.octo("apps:create", "doomed").ok() // an empty one
 	w.octo("apps:destroy", "doomed", "--confirm", "doomed").ok()
 	require.Empty(t, w.remains("doomed"))
@@ -242,7 +260,7 @@ func TestApps_DestroyInTheMiddle(t *testing.T) {
 	r.write("Dockerfile", hello("IGNORE_SIGTERM=1"))
 	r.write("octohost.toml", "[deploy]\ngrace = \"2s\"\n")
 	r.deploy("stubborn")
-	destroy := w.begin(w.dir, nil, octoBinary(t), "apps:destroy", "doomed", "--confirm", "doomed")
+	destroy = w.begin(w.dir, nil, octoBinary(t), "apps:destroy", "doomed", "--confirm", "doomed")
 	destroy.until("Destroying doomed")
 	w.kill(syscall.SIGKILL)
 	destroy.end().fails()
@@ -253,6 +271,7 @@ func TestApps_DestroyInTheMiddle(t *testing.T) {
 
 // Requests in flight end before their app does.
 func TestApps_DestroyWaitsForRequests(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.repo("hello").deploy("v1")
 	slow := make(chan string, 1)

@@ -44,10 +44,10 @@ func refused() []badPush {
 		{
 			"no-command", func(r *repo) { r.write("Dockerfile", "FROM scratch\nCOPY testapp /testapp\n") },
 			[]string{
-				" !     the image says no command for web",
-				`       add CMD ["/path/of/program"] to the Dockerfile, or a line "web: command" to the Procfile`,
+				" !     the image says no command to run",
+				`       add CMD ["/path/of/program"] to the Dockerfile, or a line "web: command" to a Procfile`,
 			},
-			"the image says no command for web",
+			"the image says no command to run",
 		},
 		{
 			"toml-typo", func(r *repo) { r.write("octohost.toml", "[deploy]\nmemory = \"64m\"\nhealth_timout = \"2s\"\n") },
@@ -91,7 +91,7 @@ func failing() []badPush {
 			"vN failed: web exited with code 127 after N s (N starts in a row ended)",
 		},
 		{
-			"exits", func(r *repo) { r.write("Dockerfile", hello("EXIT_CODE=3", "LOG=reading the settings|!no database")) },
+			"exits", func(r *repo) { r.write("Dockerfile", hello("EXIT_CODE=3", "LOG=!reading the settings|!no database")) },
 			[]string{
 				" !     vN failed: web exited with code 3 after N s (N starts in a row ended)",
 				"       its last lines may say why; try the same image with: docker run",
@@ -162,6 +162,7 @@ func failing() []badPush {
 // Whatever somebody pushes, they read what is wrong and what to do, git says that the
 // push was rejected, and what served before still does.
 func TestBadPush_IsExplainedAndRejected(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for app, list := range map[string][]badPush{"refused": refused(), "failing": failing()} {
 		t.Run(app, func(t *testing.T) {
@@ -191,6 +192,7 @@ func (r *repo) makes(bad badPush) {
 
 // What the builder says is the engine's to word; it must be there, with the step.
 func TestBadPush_BuildFails(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	r := w.repo("hello")
 	r.deploy("v1")
@@ -223,6 +225,7 @@ func TestBadPush_BuildFails(t *testing.T) {
 
 // A first push that fails leaves an app that waits for a better one.
 func TestBadPush_FirstOfAll(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	r := w.repo("hello", "EXIT_CODE=1")
 	out := r.push()
@@ -240,6 +243,7 @@ func TestBadPush_FirstOfAll(t *testing.T) {
 
 // These are no mistakes, but worth a note.
 func TestPush_LiveWithANote(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for _, c := range []struct {
 		app    string

@@ -60,6 +60,7 @@ func space(line string) string { return strings.Replace(line, ":", " ", 1) }
 
 // Every command is there at every door, in both forms, and says the same.
 func TestCLI_EveryCommandAtEveryDoor(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	r := w.repo("hello")
 	r.deploy("v1")
@@ -111,6 +112,7 @@ func validJSON(t *testing.T, what, text string) {
 
 // What changes something works at every door, too.
 func TestCLI_ChangesAtEveryDoor(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	r := w.repo("hello")
 	r.deploy("v1")
@@ -146,6 +148,7 @@ func TestCLI_ChangesAtEveryDoor(t *testing.T) {
 
 // The exit code says what kind of failure it was, at every door alike.
 func TestCLI_ExitCodes(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.repo("hello").deploy("v1")
 	bob := w.as("bob")
@@ -182,6 +185,7 @@ func TestCLI_ExitCodes(t *testing.T) {
 
 // In the directory of a repository nothing needs to be named.
 func TestCLI_InTheRepository(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	r := w.repo("hello")
 	r.deploy("v1")
@@ -198,12 +202,13 @@ func TestCLI_InTheRepository(t *testing.T) {
 
 // A stream ends quietly when nobody reads it any more, and on Ctrl-C.
 func TestCLI_StreamsEndQuietly(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	r := w.repo("hello", "LOG=first|second|third")
 	r.deploy("v1")
 	for _, d := range w.doors() {
 		line := strings.Join(d.args, " ")
-		for command, says := range map[string]string{"logs -f -a hello": "first", "events -f hello": "app.created"} {
+		for command, says := range map[string]string{"logs -f -a hello": "app[web.1]", "events -f hello": "app.created"} {
 			if d.name == "ssh" {
 				continue // ssh tells only an OpenSSH server that its reader has gone
 			}
@@ -219,7 +224,7 @@ func TestCLI_StreamsEndQuietly(t *testing.T) {
 			require.Equal(t, 1, strings.Count(out.out, "\n"), "%s", out.out)
 		}
 		follow := d.w.begin(d.w.dir, nil, append(slices.Clone(d.args), "logs", "-f", "-a", "hello")...)
-		follow.until("third")
+		follow.until("app[web.1]")
 		follow.signal(syscall.SIGINT)
 		out := follow.end()
 		require.NotContains(t, out.out, "error")
@@ -232,6 +237,7 @@ func TestCLI_StreamsEndQuietly(t *testing.T) {
 // With a terminal there are colours, unless somebody does not want them, and Ctrl-C
 // comes as a character.
 func TestCLI_OnATerminal(t *testing.T) {
+	t.Parallel()
 	script, err := exec.LookPath("script") // of util-linux: gives a command a terminal
 	if err != nil {
 		t.Skip(err)
@@ -255,6 +261,7 @@ func TestCLI_OnATerminal(t *testing.T) {
 }
 
 func TestCLI_CompletionAndHelp(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.octo("apps:create", "hello").ok()
 	w.octo("apps:create", "goodbye").ok()

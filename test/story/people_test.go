@@ -15,6 +15,7 @@ import (
 
 // Before anybody is admitted there is no open door. The first key is an admin's.
 func TestPeople_FirstStart(t *testing.T) {
+	t.Parallel()
 	w := stillWorld(t)
 	w.admit = ""
 	w.launch()
@@ -44,6 +45,7 @@ func TestPeople_FirstStart(t *testing.T) {
 }
 
 func TestPeople_KeysThatOpenNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	r := w.repo("hello")
 	r.deploy("v1")
@@ -72,6 +74,7 @@ func TestPeople_KeysThatOpenNothing(t *testing.T) {
 // A key that was taken away opens nothing more, not even on a connection that is
 // still open.
 func TestPeople_RemovedKey(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	bob := w.as("bob")
 	r := bob.repo("bobs")
@@ -79,7 +82,10 @@ func TestPeople_RemovedKey(t *testing.T) {
 	_, port, _ := strings.Cut(w.ssh, ":")
 	shared := append(w.sshOptions("bob"), "-o", "ControlPath="+w.path("control"), "-p", port, "octo@127.0.0.1")
 	master := w.begin(w.dir, nil, append([]string{shared[0], "-M", "-N"}, shared[1:]...)...)
-	w.eventually(10*time.Second, "a connection stays open", func() bool { return w.command(append(shared, "apps")...).code == 0 })
+	w.eventually(10*time.Second, "a connection stays open", func() bool {
+		return w.command(append(shared[:len(shared)-1:len(shared)-1], "-O", "check", "octo@127.0.0.1")...).code == 0
+	})
+	w.command(append(shared, "apps")...).ok()
 
 	var keys []octo.Key
 	w.json(&keys, "keys")
@@ -105,6 +111,7 @@ func TestPeople_RemovedKey(t *testing.T) {
 
 // What belongs to somebody else does not exist, and cannot be taken.
 func TestPeople_OthersApps(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	r := w.repo("hello")
 	r.deploy("v1")

@@ -64,6 +64,7 @@ func (w *world) access(id string) map[string]any {
 
 // The proxy as visitors and apps meet it, with a real app behind it.
 func TestProxy(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.repo("hello").deploy("v1")
 	for name, test := range map[string]func(*testing.T, *world){

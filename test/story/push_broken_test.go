@@ -56,6 +56,7 @@ func (r *repo) bulk(size int) {
 
 // A client that goes away in the middle of its push leaves nothing, and is in nobody's way.
 func TestBrokenPush_ClientLeavesInMidPack(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	r := w.repo("hello")
 	r.deploy("v1")
@@ -81,6 +82,7 @@ func TestBrokenPush_ClientLeavesInMidPack(t *testing.T) {
 
 // From "Releasing" on, and before too, a deploy goes on without the one who pushed.
 func TestBrokenPush_ClientLeavesInMidDeploy(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for _, c := range []struct{ app, at string }{
 		{"building", "-----> Building building from Dockerfile"},
@@ -111,6 +113,7 @@ func TestBrokenPush_ClientLeavesInMidDeploy(t *testing.T) {
 
 // Ctrl-C in a push says nothing worse than to be gone.
 func TestBrokenPush_Interrupted(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	r := w.repo("hello", "START_DELAY=1s")
 	push := r.begin()
@@ -126,6 +129,7 @@ func TestBrokenPush_Interrupted(t *testing.T) {
 // Objects that are damaged, or not what git wants them to be, get no further than
 // the door.
 func TestBrokenPush_CorruptObjects(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	r := w.repo("hello")
 	r.deploy("v1")
@@ -152,6 +156,7 @@ func TestBrokenPush_CorruptObjects(t *testing.T) {
 }
 
 func TestBrokenPush_TooLarge(t *testing.T) {
+	t.Parallel()
 	w := stillWorld(t)
 	require.NoError(t, os.WriteFile(w.config(), []byte("[git]\nmax_push = \"16MiB\"\n"), 0o600))
 	w.start()
@@ -170,6 +175,7 @@ func TestBrokenPush_TooLarge(t *testing.T) {
 }
 
 func TestBrokenPush_DiskIsFull(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	r := w.repo("hello")
 	r.deploy("v1")
@@ -190,6 +196,7 @@ func TestBrokenPush_DiskIsFull(t *testing.T) {
 // One push of an app at a time: the second is told where it stands, and both are
 // deployed, in their order.
 func TestPushQueue_SecondPushWaits(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	r := w.repo("hello")
 	r.deploy("v1")
@@ -216,6 +223,7 @@ func TestPushQueue_SecondPushWaits(t *testing.T) {
 
 // Who waits and goes away makes room for those behind.
 func TestPushQueue_WaitingClientLeaves(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	r := w.repo("hello", "START_DELAY=3s")
 	first := r.begin()
@@ -238,6 +246,7 @@ func TestPushQueue_WaitingClientLeaves(t *testing.T) {
 
 // Apps do not wait for each other.
 func TestPushQueue_OtherAppsInParallel(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	slow := w.repo("slow", "START_DELAY=6s").begin()
 	slow.until("Starting web.1")

@@ -13,6 +13,7 @@ import (
 // Only one branch deploys. Whatever else is pushed is refused with what to type
 // instead, and changes nothing.
 func TestPushRefs_OnlyMainDeploys(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	r := w.repo("hello")
 	r.deploy("v1")
@@ -62,6 +63,7 @@ func (r *repo) remoteRefs() []string {
 }
 
 func TestPushRefs_HistoryIsRewrittenByForceOnly(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	r := w.repo("hello")
 	r.deploy("v1")
@@ -87,6 +89,7 @@ func TestPushRefs_HistoryIsRewrittenByForceOnly(t *testing.T) {
 
 // A repository whose branch is master deploys too, and can be cloned again.
 func TestPushRefs_MasterAndClone(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	r := w.repo("hello")
 	r.git("branch", "-m", "master").ok()
@@ -102,6 +105,7 @@ func TestPushRefs_MasterAndClone(t *testing.T) {
 
 // A clock that goes wrong on somebody's laptop is no reason to refuse their commits.
 func TestPushRefs_CommitsFromAnyTime(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	r := w.repo("hello")
 	r.deploy("v1")
@@ -132,6 +136,7 @@ func badNames() map[string]string {
 
 // Names that are none are refused at every door in the same words, and leave nothing.
 func TestNames_BadOnesAtEveryDoor(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	r := w.repo("hello")
 	const hint = "use a letter, then letters, digits or hyphens, all lower case, at most 39 characters (for example my-site)"

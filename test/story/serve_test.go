@@ -27,13 +27,14 @@ func (w *world) refusesToStart(env ...string) string {
 
 // What an operator got wrong is said in a sentence, and nothing is half-started.
 func TestServe_MistakesOfTheOperator(t *testing.T) {
+	t.Parallel()
 	w := stillWorld(t)
 	for _, c := range []struct{ config, says string }{
 		{"htpp = \":80\"\n", "error: octo.toml:1: unknown key \"htpp\"\nhint:  did you mean \"http\"?\n"},
 		{"[git]\n\nmax_psuh = \"1M\"\n", "error: octo.toml:3: unknown key \"max_psuh\" in [git]\nhint:  did you mean \"max_push\"?\n"},
 		{"domain = example.org\n", "error: octo.toml:1:10: "},
 		{"disk_floor = \"lots\"\n", "error: octo.toml:1:15: \"lots\" is not a size; write for example 512M or 2GiB\n"},
-		{"keep_releases = \"five\"\n", "error: octo.toml:1: keep_releases is a string, it should be a int"},
+		{"keep_releases = \"five\"\n", "error: octo.toml:1: keep_releases is text in quotes, it must be a whole number\n"},
 		{"log_level = \"loud\"\n", "error: log_level is \"loud\"\nhint:  it may be debug, info, warn or error\n"},
 		{"[build]\nbuilder = \"kaniko\"\n", "error: build.builder is \"kaniko\"\nhint:  it may be auto, classic or buildkit\n"},
 	} {
@@ -53,6 +54,7 @@ func TestServe_MistakesOfTheOperator(t *testing.T) {
 }
 
 func TestServe_PortsInUse(t *testing.T) {
+	t.Parallel()
 	w := stillWorld(t)
 	for what, addr := range map[string]string{"http": w.http, "ssh": w.ssh} {
 		taken, err := net.Listen("tcp", addr)
@@ -72,6 +74,7 @@ func TestServe_PortsInUse(t *testing.T) {
 
 // Without a container engine octohost starts, says so, and keeps what it knows.
 func TestServe_NoDocker(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	r := w.repo("hello")
 	r.deploy("v1")
@@ -121,6 +124,7 @@ func TestServe_NoDocker(t *testing.T) {
 // A restart of octo serve is nobody's business: no container is touched, no release
 // made, nothing told again.
 func TestServe_RestartFiresNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	r := w.repo("hello")
 	r.deploy("v1")
