@@ -169,7 +169,7 @@ func (r *Reaper) sweep(ctx context.Context, live map[octo.Name]int) (waits bool,
 	for _, a := range changed {
 		var done bool
 		if a.Destroying {
-			done, err = r.bury(ctx, a.Name, images[a.Name])
+			done, err = r.bury(ctx, a.Name)
 			waits = waits || !done && err == nil
 		} else if done, err = r.trim(ctx, a.Name, images[a.Name]); done {
 			live[a.Name] = a.Live
@@ -201,12 +201,18 @@ func (r *Reaper) apps() store.Docs[octo.App] {
 
 // bury removes all that a destroyed app leaves, its document last: until then the
 // whole is tried again. It reports false while something is in the way.
-func (r *Reaper) bury(ctx context.Context, app octo.Name, images []engine.Image) (bool, error) {
+func (r *Reaper) bury(ctx context.Context, app octo.Name) (bool, error) {
 	if busy, err := r.running(ctx, app); busy || err != nil {
 		return false, err
 	}
 	var err error
-	if idle := r.Idle(func() { err = r.remove(ctx, images, nil) }); !idle || err != nil {
+	idle := r.Idle(func() {
+		var images map[octo.Name][]engine.Image // as of now: a build may have ended just before
+		if images, err = r.images(ctx); err == nil {
+			err = r.remove(ctx, images[app], nil)
+		}
+	})
+	if !idle || err != nil {
 		return false, err
 	}
 	if err := r.Repository(ctx, app); err != nil {
