@@ -82,12 +82,13 @@ func (w *world) down(host string) map[int]string {
 
 var uuid7 = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
 
-// Whatever kills an app's containers, its visitors get a page that says so, others
+// Whatever kills an app's containers, its visitors get a page that says so (it starts for
+// longer than the proxy holds a request), others
 // notice nothing, and it comes back by itself.
 func TestApps_KilledInstancesComeBack(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.repo("victim", "START_DELAY=1500ms").deploy("v1")
+	w.repo("victim", "START_DELAY=5s").deploy("v1")
 	w.repo("bystander").deploy("v1")
 	bystanders := w.visit("bystander.localhost", nil)
 	before := w.footprint("bystander")
