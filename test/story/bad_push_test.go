@@ -44,10 +44,10 @@ func refused() []badPush {
 		{
 			"no-command", func(r *repo) { r.write("Dockerfile", "FROM scratch\nCOPY testapp /testapp\n") },
 			[]string{
-				" !     the image says no command to run",
-				`       add CMD ["/path/of/program"] to the Dockerfile, or a line "web: command" to a Procfile`,
+				" !     the image says no command for web",
+				`       add CMD ["/path/of/program"] to the Dockerfile, or a line "web: command" to the Procfile`,
 			},
-			"the image says no command to run",
+			"the image says no command for web",
 		},
 		{
 			"toml-typo", func(r *repo) { r.write("octohost.toml", "[deploy]\nmemory = \"64m\"\nhealth_timout = \"2s\"\n") },
