@@ -28,7 +28,7 @@ func (e *Engine) Build(ctx context.Context, spec engine.BuildSpec, source io.Rea
 	if spec.CPU > 0 {
 		opts.CPUPeriod, opts.CPUQuota = cpuPeriod, int64(spec.CPU*cpuPeriod)
 	}
-	c := &classic{steps: engine.NewSteps(out), labelled: len(spec.Labels) > 0}
+	c := &classic{steps: engine.NewSteps(out), labels: len(spec.Labels)}
 	err := e.runClassic(ctx, opts, source, c)
 	if err != nil {
 		e.keepCache(ctx, spec, c.leaves(false), cacheFailed)
@@ -123,13 +123,13 @@ func finished(id string) (string, error) {
 
 // classic follows the answer of the classic builder.
 type classic struct {
-	steps    *engine.Steps
-	labelled bool   // the last step is the labels of BuildSpec: nobody wrote it
-	step     string // the step under way
-	waiting  bool   // it is not printed yet: it may turn out to be cached
-	hidden   bool
-	stages   []string // the last image of each stage so far; empty before its first step
-	id       string
+	steps   *engine.Steps
+	labels  int    // as many steps in the end are the labels of BuildSpec: nobody wrote them
+	step    string // the step under way
+	waiting bool   // it is not printed yet: it may turn out to be cached
+	hidden  bool
+	stages  []string // the last image of each stage so far; empty before its first step
+	id      string
 }
 
 func (c *classic) take(m buildMessage) error {
@@ -173,13 +173,13 @@ func (c *classic) stream(text string) {
 // begin takes "2/4 : RUN make".
 func (c *classic) begin(text string) {
 	c.announce()
-	count, instruction, ok := strings.Cut(text, " : ")
-	if !ok {
+	count, instruction, _ := strings.Cut(text, " : ")
+	var at, total int
+	if n, err := fmt.Sscanf(count, "%d/%d", &at, &total); n != 2 || err != nil {
 		return
 	}
-	at, total, _ := strings.Cut(count, "/")
-	c.step, c.waiting = "["+count+"] "+instruction, true
-	c.hidden = c.labelled && at == total && strings.HasPrefix(instruction, "LABEL ")
+	total -= c.labels
+	c.step, c.waiting, c.hidden = fmt.Sprintf("[%d/%d] %s", at, total, instruction), true, at > total
 }
 
 // made takes the short id of the image that a step has made.

@@ -243,11 +243,21 @@ func FuzzParseStatus(f *testing.F) {
 	})
 }
 
+// The engine makes a step of each label; people see those that they wrote.
+func TestClassic_HidesItsLabels(t *testing.T) {
+	var out strings.Builder
+	c := &classic{steps: engine.NewSteps(&out), labels: 2}
+	for _, text := range []string{"Step 1/5 : FROM scratch", " ---> \n", "Step 2/5 : LABEL mine=1", " ---> Running in 1a\n", "Step 3/5 : CMD [\"x\"]", " ---> Using cache\n", "Step 4/5 : LABEL a=b", " ---> Using cache\n", "Step 5/5 : LABEL c=d", " ---> Running in 2b\n"} {
+		require.NoError(t, c.take(buildMessage{Stream: text}))
+	}
+	require.Equal(t, "[1/3] FROM scratch\n[2/3] LABEL mine=1\n[3/3] CMD [\"x\"] (cached)\n", out.String())
+}
+
 func FuzzClassic(f *testing.F) {
 	f.Add("Step 1/2 : FROM scratch", " ---> Using cache\n")
 	f.Add("Step x", "Step 2/2 : LABEL a=b")
 	f.Fuzz(func(_ *testing.T, first, second string) {
-		c := &classic{steps: engine.NewSteps(io.Discard), labelled: true}
+		c := &classic{steps: engine.NewSteps(io.Discard), labels: 1}
 		for _, text := range []string{first, second, first} {
 			_ = c.take(buildMessage{Stream: text, Aux: []byte(first)}) // never fails
 		}
