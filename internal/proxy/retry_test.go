@@ -242,9 +242,12 @@ func TestHold_AClientMayLeave(t *testing.T) {
 }
 
 // TestHold_ARestartUnderLoad measures what holding is good for: the only instance of
-// an app is away for a moment, as when its container restarts.
+// an app is away for a moment, as when its container restarts. Who is connected but
+// not accepted yet when the app closes its listener is reset by the kernel: nobody can
+// know whether the app has seen the request, so these few are not sent again.
 func TestHold_ARestartUnderLoad(t *testing.T) {
-	lost := func(hold time.Duration) int64 {
+	const clients, absences = 4, 3
+	refused := func(hold time.Duration) int64 {
 		r := start(t, func(c *Config) { c.Limits.Hold = hold })
 		addr := deadPort(t)
 		r.place("app.web.v1.1", addr)
@@ -252,17 +255,21 @@ func TestHold_ARestartUnderLoad(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		var load sync.WaitGroup
-		var failed, served atomic.Int64
-		for range 4 {
+		var refused, reset, served atomic.Int64
+		for range clients {
 			load.Go(func() {
 				for c := r.client(); ctx.Err() == nil; served.Add(1) {
-					if r.once(c, "GET", "/", "v") != nil {
-						failed.Add(1)
+					switch err := r.once(c, "GET", "/", "v"); {
+					case err == nil:
+					case strings.Contains(err.Error(), "502 Bad Gateway"):
+						reset.Add(1)
+					default:
+						refused.Add(1)
 					}
 				}
 			})
 		}
-		for range 3 {
+		for range absences {
 			srv := appAt(t, addr)
 			begun := served.Load()
 			require.Eventually(t, func() bool { return served.Load() > begun+20 }, 10*time.Second, time.Millisecond)
@@ -272,11 +279,13 @@ func TestHold_ARestartUnderLoad(t *testing.T) {
 		appAt(t, addr)
 		stop()
 		load.Wait()
-		t.Logf("hold %s: %d of %d requests lost in 3 absences of 100 ms", hold, failed.Load(), served.Load())
-		return failed.Load()
+		t.Logf("hold %s: of %d requests %d were refused and %d reset in %d absences of 100 ms",
+			hold, served.Load(), refused.Load(), reset.Load(), absences)
+		require.LessOrEqual(t, reset.Load(), int64(clients*absences))
+		return refused.Load()
 	}
-	require.Zero(t, lost(2*time.Second))
-	require.Positive(t, lost(time.Nanosecond))
+	require.Zero(t, refused(2*time.Second))
+	require.Positive(t, refused(time.Nanosecond))
 }
 
 // appAt starts an app at an address.
