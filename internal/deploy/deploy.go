@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -40,6 +41,13 @@ type Images interface {
 	Image(ctx context.Context, ref string) (engine.Image, error)
 }
 
+// Runner runs programs to their end.
+type Runner interface {
+	// RunTask runs a task in the image of r, with its configuration, and returns its
+	// exit code; what it prints goes to out.
+	RunTask(ctx context.Context, r octo.Release, t octo.Task, out io.Writer) (int, error)
+}
+
 // Router knows which release the visitors of an app reach.
 type Router interface {
 	WaitRoute(ctx context.Context, app octo.Name, ok func(octo.Route, bool) bool) error
@@ -53,6 +61,7 @@ type Config struct {
 	Builder Builder
 	Images  Images
 	Router  Router
+	Runner  Runner
 	URL     func(octo.Name) string // where an app is reached
 	Room    func() error           // says whether there is disk space for a build
 	Memory  int64                  // limit of a build step in bytes
@@ -82,8 +91,16 @@ func (d *Deployer) Push(ctx context.Context, push octo.Push, out io.Writer) erro
 		d.buildFailed(ctx, p, push, err)
 		return err
 	}
+	if slices.Contains(push.Options, noWait) {
+		d.tag(ctx, release)
+		p.done("%s %s is released; see how it goes with: octo releases -a %s", release.App, release.Version(), release.App)
+		return nil
+	}
 	return d.launch(ctx, p, release)
 }
+
+// noWait is the push option that ends a push when its release exists.
+const noWait = "no-wait"
 
 // create builds the image of a commit and releases it. Until then nothing but the
 // hold keeps the image from being collected.
@@ -94,23 +111,42 @@ func (d *Deployer) create(ctx context.Context, p *printer, push octo.Push) (octo
 	if err != nil {
 		return release, err
 	}
-	return d.release(ctx, release)
+	settle := func(app octo.App, r *octo.Release) error {
+		r.Settings = app.Settings
+		return nil
+	}
+	app, err := d.apps().Get(ctx, string(push.App))
+	if err != nil {
+		return release, missing(push.App, err)
+	}
+	release.Settings = app.Value.Settings
+	if err := d.tasks(ctx, p, release); err != nil {
+		return release, err
+	}
+	return d.release(ctx, release, settle)
 }
 
 // launch follows a release to its end.
 func (d *Deployer) launch(ctx context.Context, p *printer, release octo.Release) error {
 	p.step("Releasing %s (it goes on by itself from here, also if you disconnect)", release.Version())
-	if release.Commit != "" {
-		if err := d.Source.Tag(ctx, release.App, release.Number, release.Commit); err != nil {
-			d.Log.Warn("cannot keep the commit of a release", "app", release.App, "release", release.Number, "err", err)
-		}
-	}
+	d.tag(ctx, release)
 	return d.follow(ctx, p, release)
 }
 
+// tag keeps the commit of a release from being collected.
+func (d *Deployer) tag(ctx context.Context, r octo.Release) {
+	if r.Commit == "" {
+		return
+	}
+	if err := d.Source.Tag(ctx, r.App, r.Number, r.Commit); err != nil {
+		d.Log.Warn("cannot keep the commit of a release", "app", r.App, "release", r.Number, "err", err)
+	}
+}
+
 // release writes a release with the next free number and makes the app want it: the
-// commit point of every deploy.
-func (d *Deployer) release(ctx context.Context, r octo.Release) (octo.Release, error) {
+// commit point of every deploy. settle says which settings it has, given the app as it
+// is at that moment; they become the app's own.
+func (d *Deployer) release(ctx context.Context, r octo.Release, settle func(octo.App, *octo.Release) error) (octo.Release, error) {
 	for {
 		app, err := d.apps().Get(ctx, string(r.App))
 		if err != nil {
@@ -119,6 +155,13 @@ func (d *Deployer) release(ctx context.Context, r octo.Release) (octo.Release, e
 		if app.Value.Destroying {
 			return r, octo.NoSuchApp(r.App)
 		}
+		if err := settle(app.Value, &r); err != nil {
+			return r, err
+		}
+		if r.Declared == nil {
+			r.Declared = r.Processes // as releases were before they said what the code declares
+		}
+		r.Processes = r.Settings.Over(r.Declared)
 		r.Number = app.Value.Last + 1
 		r.Created = time.Now().UTC()
 		_, err = d.releases().Create(ctx, store.ReleaseName(r.App, r.Number), r)
@@ -128,7 +171,7 @@ func (d *Deployer) release(ctx context.Context, r octo.Release) (octo.Release, e
 		}
 		app.Value.Last = r.Number
 		if !orphan {
-			app.Value.Release = r.Number
+			app.Value.Release, app.Value.Settings = r.Number, r.Settings
 		}
 		failpoint.Hit("deploy-before-commit")
 		_, err = d.apps().Replace(ctx, string(r.App), app.Value, app.Version)
@@ -170,17 +213,19 @@ func (d *Deployer) again(ctx context.Context, p *printer, who octo.Identity, nam
 	if err != nil {
 		return old, err
 	}
+	p.step("Rolling %s back to %s", name, old.Version())
+	next := anew(old, who, "Rollback to "+old.Version())
 	if _, err := d.Images.Image(ctx, old.Image); errors.Is(err, octo.ErrNotFound) {
-		return old, octo.Errorf(octo.ErrConflict, "the image of %s is no longer kept", old.Version()).
-			WithHint("push its commit again: git push --force octo %.12s:main", old.Commit)
+		if next.Image, err = d.rebuild(ctx, p, old); err != nil {
+			return old, err
+		}
 	} else if err != nil {
 		return old, fmt.Errorf("look for the image of %s: %w", old.Version(), err)
 	}
-	p.step("Rolling %s back to %s", name, old.Version())
-	next := old
-	next.Author, next.Description = who.User, "Rollback to "+old.Version()
-	next.Outcome, next.Failure, next.Settled = octo.Pending, nil, time.Time{}
-	return d.release(ctx, next)
+	if err := d.tasks(ctx, p, next); err != nil {
+		return old, err
+	}
+	return d.release(ctx, next, func(octo.App, *octo.Release) error { return nil })
 }
 
 func (d *Deployer) rollbackTarget(ctx context.Context, app octo.App, to int) (octo.Release, error) {
@@ -188,12 +233,16 @@ func (d *Deployer) rollbackTarget(ctx context.Context, app octo.App, to int) (oc
 	if err != nil {
 		return octo.Release{}, fmt.Errorf("list releases of %s: %w", app.Name, err)
 	}
+	var live octo.Release
 	for i := len(docs) - 1; i >= 0; i-- {
 		r := docs[i].Value
+		if r.Number == app.Live {
+			live = r
+		}
 		switch {
 		case to == r.Number && r.Outcome != octo.Live:
 			return r, octo.Errorf(octo.ErrConflict, "%s never was live", r.Version()).WithHint("see which were: octo releases -a %s", app.Name)
-		case to == r.Number, to == 0 && r.Number < app.Live && r.Outcome == octo.Live:
+		case to == r.Number, to == 0 && r.Number < app.Live && r.Outcome == octo.Live && !r.Same(&live):
 			return r, nil
 		}
 	}

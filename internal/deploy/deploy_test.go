@@ -3,6 +3,7 @@ package deploy_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"path/filepath"
@@ -63,6 +64,7 @@ type world struct {
 	source   *repository
 	engine   *enginetest.Fake
 	deployer *deploy.Deployer
+	runner   *runner
 	full     error // of the disk
 
 	mu      sync.Mutex
@@ -73,10 +75,10 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	s, err := bolt.Open(filepath.Join(t.TempDir(), "octo.db"))
 	require.NoError(t, err)
-	w := &world{t: t, store: s, engine: enginetest.NewFake(enginetest.FakeConfig{})}
+	w := &world{t: t, store: s, engine: enginetest.NewFake(enginetest.FakeConfig{}), runner: &runner{}}
 	w.source = &repository{t: t, files: map[string]string{"Dockerfile": "FROM scratch\nEXPOSE 5000\nCMD [\"/hello\"]\n"}}
 	w.deployer = deploy.New(deploy.Config{
-		Host: "test", Store: s, Source: w.source, Builder: w.engine, Images: w.engine, Router: routed{},
+		Host: "test", Store: s, Source: w.source, Builder: w.engine, Images: w.engine, Router: routed{}, Runner: w.runner,
 		URL: func(app octo.Name) string { return "http://" + string(app) + ".localhost" }, Room: func() error { return w.full },
 		Record: w.record, Log: slog.New(slog.DiscardHandler),
 	})
@@ -149,9 +151,9 @@ func (w *world) have(app octo.Name, release int) {
 	_, _ = docs.Replace(context.Background(), "node", running, store.Any) // it fails when the store closes
 }
 
-func (w *world) push() (string, error) {
+func (w *world) push(options ...string) (string, error) {
 	var out bytes.Buffer
-	err := w.deployer.Push(w.t.Context(), octo.Push{App: "hello", Branch: "main", New: strings.Repeat("ab", 20), User: "ann"}, &out)
+	err := w.deployer.Push(w.t.Context(), octo.Push{App: "hello", Branch: "main", New: strings.Repeat("ab", 20), User: "ann", Options: options}, &out)
 	return out.String(), err
 }
 
@@ -243,7 +245,8 @@ func TestRollback(t *testing.T) {
 	w := newWorld(t)
 	who := octo.Identity{User: "bob"}
 	require.ErrorIs(t, w.deployer.Rollback(t.Context(), who, "hello", 0, io.Discard), octo.ErrNotFound, "there is nothing to go back to")
-	for range 2 {
+	for _, text := range []string{"one", "two"} {
+		w.source.files["text"] = text
 		_, err := w.push()
 		require.NoError(t, err)
 	}
@@ -257,10 +260,121 @@ func TestRollback(t *testing.T) {
 	require.Equal(t, "bob", doc.Value.Author)
 
 	require.ErrorIs(t, w.deployer.Rollback(t.Context(), who, "hello", 9, io.Discard), octo.ErrNotFound)
-	require.NoError(t, w.engine.RemoveImage(t.Context(), doc.Value.Image))
-	err = w.deployer.Rollback(t.Context(), who, "hello", 2, io.Discard)
-	require.ErrorIs(t, err, octo.ErrConflict)
-	require.ErrorContains(t, err, "no longer kept")
+}
+
+// An image that is no longer kept is built again from its commit.
+func TestRollback_BuildsAnew(t *testing.T) {
+	w := newWorld(t)
+	for _, text := range []string{"one", "two"} {
+		w.source.files["text"] = text
+		_, err := w.push()
+		require.NoError(t, err)
+	}
+	first, err := w.releases().Get(t.Context(), store.ReleaseName("hello", 1))
+	require.NoError(t, err)
+	require.NoError(t, w.engine.RemoveImage(t.Context(), first.Value.Image))
+	w.source.files["text"] = "one"
+	var out bytes.Buffer
+	require.NoError(t, w.deployer.Rollback(t.Context(), octo.Identity{User: "bob"}, "hello", 1, &out))
+	require.Contains(t, out.String(), "building its commit again")
+	require.Equal(t, 3, w.app().Live)
+	image, err := w.engine.Image(t.Context(), first.Value.Image)
+	require.NoError(t, err, "the same content has the same id")
+	require.NotEmpty(t, image.ID)
+}
+
+// runner is a Runner whose tasks end as told.
+type runner struct {
+	code int
+	ran  []string
+}
+
+func (r *runner) RunTask(_ context.Context, rel octo.Release, t octo.Task, out io.Writer) (int, error) {
+	r.ran = append(r.ran, fmt.Sprintf("%s with config %d", t.Name, rel.Config))
+	_, err := io.WriteString(out, "migrating\n")
+	return r.code, err
+}
+
+func one[T any](v T) *T { return &v }
+
+func TestChange(t *testing.T) {
+	w := newWorld(t)
+	bob := octo.Identity{User: "bob"}
+	var out bytes.Buffer
+	scale := func(n int, stage bool) error {
+		out.Reset()
+		return w.deployer.Change(t.Context(), octo.Change{
+			App: "hello", Who: bob, Description: "Scale web", Stage: stage,
+			Edit: func(_ context.Context, app octo.App) (octo.Settings, error) {
+				s := app.Settings.Clone()
+				s.Formation = map[octo.Name]octo.Formation{octo.Web: {Count: one(n)}}
+				return s, nil
+			},
+		}, &out)
+	}
+	count := func(release int) int {
+		doc, err := w.releases().Get(t.Context(), store.ReleaseName("hello", release))
+		require.NoError(t, err)
+		return doc.Value.Processes[0].Count
+	}
+	require.NoError(t, scale(2, false))
+	require.Contains(t, out.String(), "kept for its first release")
+	_, err := w.push()
+	require.NoError(t, err)
+	require.Equal(t, 2, count(1), "a push takes what was set before")
+
+	require.NoError(t, scale(3, false))
+	require.Contains(t, out.String(), "hello v2 live")
+	require.Equal(t, 3, count(2))
+	require.NoError(t, scale(3, false))
+	require.Contains(t, out.String(), "Nothing to change")
+
+	require.NoError(t, scale(4, true))
+	require.Contains(t, out.String(), "kept for the next release")
+	require.Equal(t, 2, w.app().Live)
+	require.NoError(t, scale(4, false), "what is staged is not yet there")
+	require.Equal(t, 4, count(3))
+
+	require.NoError(t, w.deployer.Rollback(t.Context(), bob, "hello", 1, &out))
+	require.Equal(t, 2, count(4), "the settings come back with the release")
+	require.Equal(t, 2, *w.app().Formation[octo.Web].Count, "also for the next push")
+	require.ErrorIs(t, w.deployer.Change(t.Context(), octo.Change{App: "none"}, &out), octo.ErrNotFound)
+}
+
+func TestChange_RunsTasks(t *testing.T) {
+	w := newWorld(t)
+	_, err := w.push()
+	require.NoError(t, err)
+	_, err = w.releases().Update(t.Context(), store.ReleaseName("hello", 1), func(r *octo.Release) error {
+		r.Tasks = []octo.Task{{Name: "release", Command: []string{"/migrate"}}}
+		return nil
+	})
+	require.NoError(t, err)
+	var out bytes.Buffer
+	configure := func(n int) error {
+		return w.deployer.Change(t.Context(), octo.Change{App: "hello", Edit: func(_ context.Context, app octo.App) (octo.Settings, error) {
+			app.Config = n
+			return app.Settings, nil
+		}}, &out)
+	}
+	w.runner.code = 3
+	err = configure(1)
+	require.ErrorIs(t, err, octo.ErrInvalid)
+	require.ErrorContains(t, err, "release ended with exit code 3, so nothing is released")
+	require.Equal(t, 1, w.app().Release)
+	require.Zero(t, w.app().Config)
+	w.runner.code = 0
+	require.NoError(t, configure(2))
+	require.Equal(t, []string{"release with config 1", "release with config 2"}, w.runner.ran)
+	require.Contains(t, out.String(), "-----> Running release: /migrate\n       migrating")
+	require.Equal(t, 2, w.app().Live)
+}
+
+func TestPush_NoWait(t *testing.T) {
+	w := newWorld(t)
+	out, err := w.push("no-wait")
+	require.NoError(t, err)
+	require.Contains(t, out, "=====> hello v1 is released")
 }
 
 // Two crashes may leave a release that no app knows; its number is not used again.

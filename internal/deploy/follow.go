@@ -211,7 +211,7 @@ func (d *Deployer) stillServing(ctx context.Context, p *printer, name octo.Name)
 	}
 }
 
-// serves reports whether an instance of a release is healthy.
+// serves reports whether an instance is healthy that a release has made or taken over.
 func (d *Deployer) serves(ctx context.Context, app octo.Name, release int) bool {
 	nodes, err := store.Docs[[]octo.Instance]{Store: d.Store, Prefix: store.HavePrefix}.All(ctx)
 	if err != nil {
@@ -219,7 +219,7 @@ func (d *Deployer) serves(ctx context.Context, app octo.Name, release int) bool 
 	}
 	return slices.ContainsFunc(nodes, func(node store.Doc[[]octo.Instance]) bool {
 		return slices.ContainsFunc(node.Value, func(i octo.Instance) bool {
-			return i.App == app && i.Release == release && i.Phase == octo.PhaseHealthy
+			return i.App == app && i.Release <= release && i.Phase == octo.PhaseHealthy
 		})
 	})
 }

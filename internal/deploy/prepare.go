@@ -37,7 +37,7 @@ func (d *Deployer) prepare(ctx context.Context, p *printer, push octo.Push) (oct
 		p.detail("%s", n)
 	}
 	return octo.Release{
-		App: push.App, Image: image.ID, Commit: push.New, Branch: push.Branch, Processes: processes,
+		App: push.App, Image: image.ID, Commit: push.New, Branch: push.Branch, Declared: processes,
 		Author: push.User, Description: "Deploy " + short(push.New),
 	}, nil
 }
@@ -85,6 +85,21 @@ func (d *Deployer) checkDockerfile(ctx context.Context, push octo.Push, m manife
 			WithHint("add a Dockerfile at the root of the repository, or name it in octohost.toml: [build] dockerfile = \"path\"; then commit and push again")
 	}
 	return nil
+}
+
+// rebuild builds the image of an old release again, from its commit.
+func (d *Deployer) rebuild(ctx context.Context, p *printer, r octo.Release) (string, error) {
+	if err := d.Room(); err != nil {
+		return "", err
+	}
+	p.detail("Its image is no longer kept: building its commit again")
+	push := octo.Push{App: r.App, Branch: r.Branch, New: r.Commit}
+	m, _, err := d.inspect(ctx, push)
+	if err != nil {
+		return "", fmt.Errorf("build %s again: %w", r.Version(), err)
+	}
+	image, err := d.build(ctx, p, push, m)
+	return image.ID, err
 }
 
 // build builds the commit's image and looks at it.

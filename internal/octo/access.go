@@ -2,21 +2,44 @@ package octo
 
 import "time"
 
-// Key admits a person: the SSH public key that proves who they are.
+// Key admits a person, or a machine that deploys: the SSH public key that proves who
+// they are.
 type Key struct {
 	Fingerprint string    `json:"fingerprint"` // SHA256:…, as ssh-keygen -l prints it
 	User        string    `json:"user"`
 	Admin       bool      `json:"admin,omitempty"` // may do everything on this octohost
+	App         Name      `json:"app,omitempty"`   // a deploy key: opens this app only, to push and to look
 	Comment     string    `json:"comment,omitempty"`
 	Public      string    `json:"public"` // "ssh-ed25519 AAAA…", without comment
 	Added       time.Time `json:"added"`
+	Expires     time.Time `json:"expires,omitzero"` // it opens nothing from then on; zero means never
 }
 
 // Identity is who asks, as the door that let them in has established.
 type Identity struct {
-	User  string `json:"user"`
-	Admin bool   `json:"admin"`
-	Key   string `json:"key,omitempty"` // fingerprint; empty on the local socket
+	User   string `json:"user"`
+	Admin  bool   `json:"admin"`
+	Key    string `json:"key,omitempty"`    // fingerprint; empty on the local socket
+	App    Name   `json:"app,omitempty"`    // of a deploy key: the only app that it opens
+	Remote string `json:"remote,omitempty"` // address that they come from; empty on the local socket
+}
+
+// Role is what somebody may do with one app.
+type Role string
+
+// The roles, each with all rights of those behind it.
+const (
+	RoleOwner    Role = "owner"    // everything, also to destroy it and to say who may do what
+	RoleDeployer Role = "deployer" // push, configure, scale, run
+	RoleViewer   Role = "viewer"   // look, but not at the values of its configuration
+)
+
+// Role returns the role of a user; "" means none.
+func (a *App) Role(user string) Role {
+	if user == a.Owner {
+		return RoleOwner
+	}
+	return a.Access[user]
 }
 
 // Action is what somebody wants to do, as far as permission is concerned.
@@ -27,11 +50,33 @@ const (
 	ActionNone      Action = "none"       // who am I, which version: everybody who got in
 	ActionAppList   Action = "app.list"   // shows only what the person may see
 	ActionAppCreate Action = "app.create" // with a name that is free
-	ActionAppRead   Action = "app.read"
-	ActionAppDeploy Action = "app.deploy"
-	ActionAppManage Action = "app.manage" // destroy, change who may do what
+	ActionAppRead   Action = "app.read"   // viewer
+	ActionAppDeploy Action = "app.deploy" // deployer, also by a deploy key: push, roll back
+	ActionAppChange Action = "app.change" // deployer: scale, restart, limits, domains, edge
+	ActionAppSecret Action = "app.secret" // deployer: read and write the values of the configuration
+	ActionAppRun    Action = "app.run"    // deployer: run programs in its image, enter its instances
+	ActionAppManage Action = "app.manage" // owner: destroy, say who may do what
 	ActionAdmin     Action = "admin"      // keys, nodes, the machine
 )
+
+// needs says which role an action on an app needs.
+func (a Action) needs() (Role, bool) {
+	switch a {
+	case ActionAppRead:
+		return RoleViewer, true
+	case ActionAppDeploy, ActionAppChange, ActionAppSecret, ActionAppRun:
+		return RoleDeployer, true
+	case ActionAppManage:
+		return RoleOwner, true
+	}
+	return "", false
+}
+
+// includes reports whether r has all rights of other.
+func (r Role) includes(other Role) bool {
+	rank := map[Role]int{RoleViewer: 1, RoleDeployer: 2, RoleOwner: 3}
+	return rank[r] > 0 && rank[r] >= rank[other]
+}
 
 // Allowed decides whether who may do what to app (nil where the action has none).
 // It is the only place that decides; the answer is nil or an error. To those who
@@ -40,20 +85,49 @@ func Allowed(who Identity, what Action, app *App) error {
 	if who.User == "" {
 		return Errorf(ErrDenied, "nobody is logged in")
 	}
+	if who.App != "" {
+		return allowedKey(who, what, app)
+	}
 	if who.Admin {
 		return nil
 	}
-	switch what {
-	case ActionNone, ActionAppList, ActionAppCreate:
+	needed, perApp := what.needs()
+	switch {
+	case perApp && app != nil:
+		return allowedRole(who, app.Role(who.User), needed, app)
+	case what == ActionNone, what == ActionAppList, what == ActionAppCreate:
 		return nil
-	case ActionAppRead, ActionAppDeploy, ActionAppManage:
-		if app != nil && app.Owner == who.User {
+	}
+	return denied(who, what)
+}
+
+// allowedKey is Allowed for a deploy key, which is nobody's to do anything else with.
+func allowedKey(who Identity, what Action, app *App) error {
+	switch what {
+	case ActionNone, ActionAppList:
+		return nil
+	case ActionAppRead, ActionAppDeploy:
+		if app != nil && app.Name == who.App {
 			return nil
 		}
-		if app != nil {
-			return NoSuchApp(app.Name)
-		}
 	}
+	if app != nil && app.Name != who.App {
+		return NoSuchApp(app.Name)
+	}
+	return Errorf(ErrDenied, "a deploy key may only push to %s and look at it", who.App).WithHint("use a key of your own")
+}
+
+func allowedRole(who Identity, has, needed Role, app *App) error {
+	switch {
+	case has.includes(needed):
+		return nil
+	case has == "":
+		return NoSuchApp(app.Name)
+	}
+	return Errorf(ErrDenied, "%s is a %s of %s, and this needs a %s", who.User, has, app.Name, needed).WithHint("ask its owner, %s: octo access:add %s %s -a %s", app.Owner, who.User, needed, app.Name)
+}
+
+func denied(who Identity, what Action) error {
 	return Errorf(ErrDenied, "%s may not do this (%s)", who.User, what).WithHint("ask an admin of this octohost")
 }
 

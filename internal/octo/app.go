@@ -17,6 +17,11 @@ type App struct {
 	// Domains are hosts it answers on besides its default one.
 	Domains []string `json:"domains,omitempty"`
 
+	// Access is what people besides the owner may do.
+	Access map[string]Role `json:"access,omitempty"`
+	// Settings are those that the next release is made with.
+	Settings
+
 	// Release is the release that should run; 0 means none.
 	Release int `json:"release"`
 	// Live is the last release that was wholly live; 0 means none. A release that

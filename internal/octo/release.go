@@ -2,6 +2,8 @@ package octo
 
 import (
 	"fmt"
+	"reflect"
+	"slices"
 	"time"
 )
 
@@ -14,9 +16,14 @@ type Release struct {
 	Image  string `json:"image"`            // the engine's content id, sha256:…
 	Commit string `json:"commit,omitempty"` // full object id in the app's repository
 	Branch string `json:"branch,omitempty"` // the branch that was pushed
-	Config int    `json:"config"`           // version of the configuration; 0 means none
+	Settings
 
+	// Processes are what runs: those that the code declares, with the settings over them.
 	Processes []Process `json:"processes"`
+	Declared  []Process `json:"declared,omitempty"`
+	// Tasks run one after the other before the release is wanted; a failure of one is
+	// that of the release.
+	Tasks []Task `json:"tasks,omitempty"`
 
 	Author      string    `json:"author"`
 	Description string    `json:"description"` // "Deploy 1a2b3c4", "Rollback to v2"
@@ -67,6 +74,12 @@ type Process struct {
 	Port  int   `json:"port,omitempty"` // TCP port that it listens on, and the value of $PORT; 0 means none
 	Check Check `json:"check"`
 
+	// Singleton says that two copies never run at once: an old one stops before a new
+	// one starts.
+	Singleton bool `json:"singleton,omitempty"`
+	// Restarts is that of the formation; it makes fresh instances differ from others.
+	Restarts int `json:"restarts,omitempty"`
+
 	Memory int64   `json:"memory"`        // limit in bytes
 	CPU    float64 `json:"cpu,omitempty"` // limit in cores; 0 means none
 	Pids   int64   `json:"pids"`          // limit of processes and threads
@@ -75,11 +88,54 @@ type Process struct {
 	Grace Duration `json:"grace"` // between SIGTERM and SIGKILL
 }
 
-// Check says how an instance proves that it is healthy. Without a port there is
-// nothing to ask: it is healthy when it has run for a moment.
+// Check says how an instance proves that it is healthy. The zero kind is http for a
+// process with a port, and none for one without.
 type Check struct {
-	Path     string   `json:"path,omitempty"` // GET this; any answer below 500 will do; default /
-	Deadline Duration `json:"deadline"`       // from start to the first good answer
+	Kind     CheckKind `json:"kind,omitempty"`
+	Path     string    `json:"path,omitempty"`     // http: GET this; any answer below 500 will do; default /
+	Command  []string  `json:"command,omitempty"`  // cmd: argv, run inside the instance; exit code 0 means healthy
+	Deadline Duration  `json:"deadline"`           // from start to the first good answer
+	Interval Duration  `json:"interval,omitempty"` // between checks of a healthy instance; 0 means the node's own
+	Timeout  Duration  `json:"timeout,omitempty"`  // of one check; 0 means the node's own
+}
+
+// CheckKind is how an instance is checked.
+type CheckKind string
+
+// The kinds of health check.
+const (
+	CheckHTTP CheckKind = "http" // it answers GET with a status below 500
+	CheckTCP  CheckKind = "tcp"  // it accepts a connection on its port
+	CheckCmd  CheckKind = "cmd"  // a command inside it exits with 0
+	CheckNone CheckKind = "none" // it has run for a moment
+)
+
+// Task is a program that runs once for a release: a migration.
+type Task struct {
+	Name    string   `json:"name"` // "release", "predeploy"
+	Command []string `json:"command"`
+}
+
+// Same reports whether r runs the same as o: the same code with the same settings,
+// whoever asked for fresh instances in between.
+func (r *Release) Same(o *Release) bool {
+	fresh := func(ps []Process) []Process {
+		ps = slices.Clone(ps)
+		for i := range ps {
+			ps[i].Restarts = 0
+		}
+		return ps
+	}
+	return r.Commit == o.Commit && r.Image == o.Image && r.Config == o.Config && reflect.DeepEqual(fresh(r.Processes), fresh(o.Processes))
+}
+
+// SameInstance reports whether an instance of a process of r is as good as one of o:
+// they differ at most in how many there are.
+func (r *Release) SameInstance(o *Release, process Name) bool {
+	a, ok := r.Process(process)
+	b, too := o.Process(process)
+	a.Count, b.Count = 0, 0
+	return ok && too && r.Image == o.Image && r.Config == o.Config && reflect.DeepEqual(a, b)
 }
 
 // The defaults of a process.

@@ -11,6 +11,9 @@ import (
 //
 //	apps/<app>            octo.App             API, compare-and-set
 //	releases/<app>/<n>    octo.Release         deploy; the outcome by the leader
+//	config/<app>/<n>      sealed values        API, once
+//	datakeys/<node>       wrapped data key     that node, once
+//	domains/<host>        octo.Domain          API and deploy, compare-and-set
 //	want/<node>           []octo.Assignment    leader
 //	have/<node>           []octo.Instance      that node, under its lease
 //	nodes/<node>          octo.Node            that node, under its lease
@@ -21,6 +24,9 @@ import (
 const (
 	AppsPrefix     = "apps/"
 	ReleasesPrefix = "releases/"
+	ConfigPrefix   = "config/"
+	DataKeysPrefix = "datakeys/"
+	DomainsPrefix  = "domains/"
 	WantPrefix     = "want/"
 	HavePrefix     = "have/"
 	NodesPrefix    = "nodes/"
