@@ -62,12 +62,15 @@ type Config struct {
 	Images  Images
 	Router  Router
 	Runner  Runner
-	URL     func(octo.Name) string // where an app is reached
-	Room    func() error           // says whether there is disk space for a build
-	Memory  int64                  // limit of a build step in bytes
-	CPU     float64                // limit of a build step in cores
-	Record  func(octo.Event)
-	Log     *slog.Logger
+	// Readable returns why containers of a release could not be given its configuration;
+	// nil means that they could, for all that is known.
+	Readable func(ctx context.Context, r octo.Release) error
+	URL      func(octo.Name) string // where an app is reached
+	Room     func() error           // says whether there is disk space for a build
+	Memory   int64                  // limit of a build step in bytes
+	CPU      float64                // limit of a build step in cores
+	Record   func(octo.Event)
+	Log      *slog.Logger
 }
 
 // Deployer deploys.
@@ -160,6 +163,11 @@ func (d *Deployer) release(ctx context.Context, r octo.Release, settle func(octo
 		}
 		if r.Declared == nil {
 			r.Declared = r.Processes // as releases were before they said what the code declares
+		}
+		if d.Readable != nil {
+			if err := d.Readable(ctx, r); err != nil {
+				return r, err
+			}
 		}
 		r.Processes = r.Settings.Over(r.Declared)
 		r.Number = app.Value.Last + 1
