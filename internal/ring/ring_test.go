@@ -334,6 +334,7 @@ func TestFollow_EndsWithItsContextAndWithTheLog(t *testing.T) {
 	l := open(t, ring.Config{Dir: dir})
 	require.NoError(t, l.Append(second(0), []byte("x")))
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	for _, err := range l.Follow(ctx, ring.Position{}) {
 		require.NoError(t, err)
 		cancel()
