@@ -143,7 +143,7 @@ func TestVersions_Environment(t *testing.T) {
 
 func TestVersions_Ensure(t *testing.T) {
 	v, ctx := versions(t), t.Context()
-	app, who := octo.App{Name: "hello"}, octo.Identity{User: "ann"}
+	app, who := octo.App{Name: "hello"}, "ann"
 	defaults := map[string]octo.ConfigDefault{
 		"A": {Value: "a"}, "B": {Value: "b"}, "SECRET": {Generate: true}, "OPTIONAL": {}, "PORT": {Value: "1"},
 	}
@@ -162,6 +162,7 @@ func TestVersions_Ensure(t *testing.T) {
 	list, err := v.List(ctx, "hello")
 	require.NoError(t, err)
 	require.Equal(t, "Set B, SECRET (app.json)", list[1].Description)
+	require.Equal(t, who, list[1].Author)
 
 	app.Config = n
 	again, err := v.Ensure(ctx, app, who, defaults)
