@@ -22,31 +22,21 @@ func (e *Engine) StartAttached(ctx context.Context, spec engine.Spec, at engine.
 		return engine.Container{}, nil, err
 	}
 	opts.Config.Tty, opts.Config.OpenStdin, opts.Config.StdinOnce = at.Terminal, at.Input, at.Input
-	id, err := e.create(ctx, opts)
+	var s *mainSession
+	c, err := e.start(ctx, spec, opts, func(id string) (err error) {
+		s, err = e.attach(ctx, id, at)
+		return err
+	})
 	if err != nil {
-		return engine.Container{}, nil, e.startError(err, spec)
-	}
-	s, err := e.attach(ctx, id, at)
-	if err != nil {
-		return engine.Container{}, nil, errors.Join(err, e.discard(ctx, id))
-	}
-	c, err := e.startCreated(ctx, id, spec, at)
-	if err != nil {
-		return engine.Container{}, nil, errors.Join(err, s.Close(), e.discard(ctx, id))
-	}
-	return c, s, nil
-}
-
-// startCreated starts a container that somebody is attached to.
-func (e *Engine) startCreated(ctx context.Context, id string, spec engine.Spec, at engine.Attach) (engine.Container, error) {
-	if _, err := e.client.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
-		return engine.Container{}, e.startError(err, spec)
+		if s != nil {
+			err = errors.Join(err, s.Close())
+		}
+		return engine.Container{}, nil, err
 	}
 	if at.Terminal && at.Window.Valid() {
-		// Before it looks, if possible; a program that has ended already has no size.
-		_, _ = e.client.ContainerResize(ctx, id, resizeOptions(at.Window))
+		_ = s.Resize(ctx, at.Window) // a program that has ended already has no terminal
 	}
-	return e.Inspect(ctx, id)
+	return c, s, nil
 }
 
 func (e *Engine) attach(ctx context.Context, id string, at engine.Attach) (*mainSession, error) {

@@ -40,7 +40,8 @@ type Process struct {
 	Stdout, Stderr io.Writer
 	Signal         <-chan os.Signal // SIGTERM, and whatever tools handle
 	// Window returns the size of the terminal, or false where there is none.
-	Window func() (columns, rows int, ok bool)
+	Window   func() (columns, rows int, ok bool)
+	ReadFile func(path string) ([]byte, error) // nil means os.ReadFile
 	// OutOfMemory is called for OOM=1; it returns if the process has been killed.
 	// Nil means to eat memory in earnest.
 	OutOfMemory func()
