@@ -215,7 +215,7 @@ func (p *appPlan) verdict(n int, o octo.Outcome, f *octo.Failure) {
 // route sends the app's hosts to its healthy web copies. Those of the target take
 // part once all of its processes are ready, or when no other copy is healthy.
 func (p *appPlan) route() octo.Route {
-	r := octo.Route{App: p.app.Name, Release: p.app.Live, Hosts: p.hosts()}
+	r := octo.Route{App: p.app.Name, Release: p.app.Live}
 	current, old := p.of(octo.Web)
 	serving := routable(old)
 	if next := routable(current); len(next) > 0 && (len(serving) == 0 || p.ready()) {
@@ -239,12 +239,4 @@ func routable(cs []*copyOf) []octo.Backend {
 		}
 	}
 	return out
-}
-
-func (p *appPlan) hosts() []string {
-	hosts := make([]string, 0, 1+len(p.app.Domains))
-	if p.ix.world.Domain != "" {
-		hosts = append(hosts, string(p.app.Name)+"."+p.ix.world.Domain)
-	}
-	return append(hosts, p.app.Domains...)
 }
