@@ -28,6 +28,7 @@ type Spec struct {
 	Image   string // content id
 	Command []string
 	Env     []string // NAME=value
+	Files   []File   // that it finds besides those of its image
 	Labels  map[string]string
 
 	Network string // name of a network made by EnsureNetwork
@@ -36,6 +37,13 @@ type Spec struct {
 	Memory int64   // limit in bytes; 0 means none
 	CPU    float64 // limit in cores; 0 means none
 	Pids   int64   // limit of processes and threads; 0 means none
+}
+
+// File is put into a container before its program starts. It belongs to root, and
+// everybody inside may read it. It stays when the container is started again.
+type File struct {
+	Path    string // absolute and clean; directories that are missing are made
+	Content []byte
 }
 
 // State is what the engine says of a container.

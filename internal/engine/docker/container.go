@@ -32,6 +32,9 @@ func (e *Engine) Start(ctx context.Context, spec engine.Spec) (engine.Container,
 	if err != nil {
 		return engine.Container{}, e.startError(err, spec)
 	}
+	if err := e.putFiles(ctx, id, spec); err != nil {
+		return engine.Container{}, errors.Join(err, e.discard(ctx, id))
+	}
 	if _, err := e.client.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
 		return engine.Container{}, errors.Join(e.startError(err, spec), e.discard(ctx, id))
 	}

@@ -72,6 +72,7 @@ func Run(t *testing.T, open func(t testing.TB) (e Engine, pool string)) {
 		"networks do not overlap": (*suite).networksDoNotOverlap,
 		"start serves":            (*suite).startServes,
 		"start conflicts":         (*suite).startConflicts,
+		"files":                   (*suite).files,
 		"start fails cleanly":     (*suite).startFailsCleanly,
 		"labels are exact":        (*suite).labelsAreExact,
 		"exit code":               (*suite).exitCode,

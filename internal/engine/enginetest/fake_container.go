@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/netip"
 	"os"
+	"path"
 	"slices"
 	"syscall"
 	"time"
@@ -74,6 +75,11 @@ func (f *Fake) create(spec engine.Spec) (*fakeContainer, error) {
 	}
 	if len(spec.Command)+len(image.Command)+len(image.Entrypoint) == 0 {
 		return nil, octo.Errorf(octo.ErrInvalid, "the image of %s has no command to run", spec.Name)
+	}
+	for _, file := range spec.Files {
+		if path.Clean(file.Path) != file.Path || !path.IsAbs(file.Path) {
+			return nil, octo.Errorf(octo.ErrInvalid, "container %s: %q is not the path of a file", spec.Name, file.Path)
+		}
 	}
 	for _, other := range f.containers {
 		if other.Name == spec.Name {

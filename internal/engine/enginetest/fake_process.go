@@ -29,6 +29,17 @@ func (p *FakeProcess) Getenv(name string) string {
 	return ""
 }
 
+// ReadFile reads a file of the container: one that was put there, or else of this
+// machine.
+func (p *FakeProcess) ReadFile(path string) ([]byte, error) {
+	for _, f := range p.Spec.Files {
+		if f.Path == path {
+			return f.Content, nil
+		}
+	}
+	return os.ReadFile(path) //nolint:gosec // a test's own
+}
+
 func (f *Fake) process(c *fakeContainer) *FakeProcess {
 	id := c.ID
 	return &FakeProcess{
@@ -51,7 +62,7 @@ func Webapp(ctx context.Context, p *FakeProcess) int {
 		}
 	}
 	return webapp.Run(ctx, webapp.Process{
-		Getenv: getenv, Host: p.Spec.Address, Stdout: p.Stdout, Stderr: p.Stderr, Signal: p.Signals,
+		Getenv: getenv, ReadFile: p.ReadFile, Host: p.Spec.Address, Stdout: p.Stdout, Stderr: p.Stderr, Signal: p.Signals,
 		OutOfMemory: func() {
 			p.OutOfMemory()
 			<-ctx.Done()

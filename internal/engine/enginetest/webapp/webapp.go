@@ -37,7 +37,8 @@ type Process struct {
 	Getenv         func(string) string
 	Host           string // address of the container, put in front of PORT; empty means all
 	Stdout, Stderr io.Writer
-	Signal         <-chan os.Signal // SIGTERM
+	Signal         <-chan os.Signal                  // SIGTERM
+	ReadFile       func(path string) ([]byte, error) // nil means os.ReadFile
 	// OutOfMemory is called for OOM=1; it returns if the process has been killed.
 	// Nil means to eat memory in earnest.
 	OutOfMemory func()
