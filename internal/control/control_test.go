@@ -111,10 +111,10 @@ func (w *world) releases() store.Docs[octo.Release] {
 	return store.Docs[octo.Release]{Store: w.store, Prefix: store.ReleasesPrefix}
 }
 
-// release writes release n of hello and makes the app want it.
+// release writes release n of hello, of code of its own, and makes the app want it.
 func (w *world) release(n int) {
 	ctx := w.t.Context()
-	r := octo.Release{App: "hello", Number: n, Processes: []octo.Process{octo.NewProcess(octo.Web, 5000)}}
+	r := octo.Release{App: "hello", Number: n, Image: octo.Version(n), Processes: []octo.Process{octo.NewProcess(octo.Web, 5000)}}
 	_, err := w.releases().Create(ctx, store.ReleaseName("hello", n), r)
 	require.NoError(w.t, err)
 	if n == 1 {
@@ -151,6 +151,22 @@ func TestLoop_RollsOutAndFallsBack(t *testing.T) {
 		return a.Release == 1 && r.Outcome == octo.Failed && r.Failure != nil && !r.Settled.IsZero()
 	}, 2)
 	require.Equal(t, []octo.Backend{{Instance: "hello.web.v1.1", Node: "n1"}}, w.backends())
+}
+
+func TestLoop_AdoptsWhatRunsTheSame(t *testing.T) {
+	w := newWorld(t)
+	w.release(1)
+	w.eventually(func(a octo.App, _ octo.Release) bool { return a.Live == 1 }, 1)
+	r, err := w.releases().Get(t.Context(), store.ReleaseName("hello", 1))
+	require.NoError(t, err)
+	next := octo.Release{App: "hello", Number: 2, Image: r.Value.Image, Processes: r.Value.Processes}
+	next.Processes[0].Count = 2
+	_, err = w.releases().Create(t.Context(), store.ReleaseName("hello", 2), next)
+	require.NoError(t, err)
+	_, err = w.apps().Update(t.Context(), "hello", func(a *octo.App) error { a.Release, a.Last = 2, 2; return nil })
+	require.NoError(t, err)
+	w.eventually(func(a octo.App, _ octo.Release) bool { return a.Live == 2 }, 2)
+	require.Equal(t, []octo.Backend{{Instance: "hello.web.v1.1", Node: "n1"}, {Instance: "hello.web.v2.2", Node: "n1"}}, w.backends())
 }
 
 func TestLoop_ANewLeaderGoesOn(t *testing.T) {

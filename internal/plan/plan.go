@@ -79,6 +79,9 @@ type copyOf struct {
 	state octo.Instance // zero (pending) when the node has not reported it
 	known bool          // the node reports, so that absence means something
 	seen  bool          // the node reported this instance
+
+	adoptable bool // of another release, and as good as one of the target
+	returns   bool // of what the app goes back to when the target fails
 }
 
 func (c *copyOf) healthy() bool { return c.seen && c.state.Phase == octo.PhaseHealthy }
