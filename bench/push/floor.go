@@ -25,6 +25,9 @@ type floors struct {
 	images []string
 }
 
+// floorCLI is what a person would type.
+const floorCLI = "floor: git, docker build, run"
+
 // floor is one raw way: it builds what is in the bare repository, and returns the
 // image's name.
 type floor struct {
@@ -39,7 +42,7 @@ func (b *bench) floors(app *source) (*floors, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", b.engine)
 	}}}
 	f.kinds = []floor{
-		{"floor: git, docker build, run", f.buildCLI([]string{"docker", "build"}, "DOCKER_BUILDKIT=0"), f.runCLI},
+		{floorCLI, f.buildCLI([]string{"docker", "build"}, "DOCKER_BUILDKIT=0"), f.runCLI},
 		{"floor: git, engine API", f.buildAPI, f.runAPI},
 	}
 	if b.buildx != "" {

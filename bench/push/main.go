@@ -148,8 +148,8 @@ func (b *bench) median(what string) time.Duration {
 	return ts[len(ts)/2]
 }
 
-// floor is the fastest of the raw ways.
-func (b *bench) floor() (name string, took time.Duration) {
+// fastest is the fastest of the raw ways.
+func (b *bench) fastest() (name string, took time.Duration) {
 	for what := range b.times {
 		if m := b.median(what); strings.HasPrefix(what, "floor") && (took == 0 || m < took) {
 			name, took = what, m
@@ -178,11 +178,13 @@ func keys(m map[string][]time.Duration) func(func(string) bool) {
 
 // figures prints what the goals are about.
 func (b *bench) figures(idle, many int64, direct, through, plain float64) {
-	name, floor := b.floor()
-	octo := b.median("octo")
-	fmt.Printf("\nThe floor is %q. Requests per second: straight to the app %.0f, through octo %.0f, through a plain ReverseProxy %.0f.\n", name, direct, through, plain)
+	name, fastest := b.fastest()
+	octo, floor := b.median("octo"), b.median(floorCLI)
+	fmt.Printf("\nThe fastest floor is %q. Requests per second: straight to the app %.0f, through octo %.0f, through a plain ReverseProxy %.0f.\n", name, direct, through, plain)
 	figure("push_ratio", float64(octo)/float64(floor), "x", 1.25, false)
 	figure("push_beyond_floor", (octo - floor).Seconds(), "s", 0.5, false)
+	figure("push_ratio_fastest_floor", float64(octo)/float64(fastest), "x", 1.25, false)
+	figure("push_beyond_fastest_floor", (octo - fastest).Seconds(), "s", 0.5, false)
 	figure("rollback", b.median("rollback").Seconds(), "s", 1, false)
 	figure("daemon_rss_idle", float64(idle)/(1<<20), "MiB", 40, false)
 	figure(fmt.Sprintf("daemon_rss_%d_apps", b.apps), float64(many)/(1<<20), "MiB", 80, false)

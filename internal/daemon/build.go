@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/octohost/octohost/internal/api"
+	"github.com/octohost/octohost/internal/config"
 	"github.com/octohost/octohost/internal/control"
 	"github.com/octohost/octohost/internal/deploy"
 	"github.com/octohost/octohost/internal/git"
@@ -20,6 +21,7 @@ import (
 	"github.com/octohost/octohost/internal/platform"
 	"github.com/octohost/octohost/internal/proxy"
 	"github.com/octohost/octohost/internal/reap"
+	"github.com/octohost/octohost/internal/secret"
 	"github.com/octohost/octohost/internal/sshd"
 )
 
@@ -57,9 +59,11 @@ func (d *Daemon) buildNode() (err error) {
 	if err != nil {
 		return fmt.Errorf("find name of node: %w", err)
 	}
+	d.secrets = secret.New(secret.Config{Store: d.store, Node: name, File: filepath.Join(d.settings.Data, "node.key")})
+	d.config = &config.Versions{Store: d.store, Sealer: d.secrets}
 	d.agent, err = node.New(node.Config{
 		Name: name, Host: d.host, Engine: d.engine, Store: d.store, Proxy: d.proxy,
-		Pools: d.settings.Networks, Record: d.journal.Record, Log: d.log,
+		Env: d.config.Environment, Pools: d.settings.Networks, Record: d.journal.Record, Log: d.log,
 		Facts: octo.Node{Name: name, Version: d.program.Version, Started: time.Now().UTC()},
 	})
 	if err != nil {
@@ -92,7 +96,7 @@ func (d *Daemon) buildDeploy() error {
 	}
 	d.deployer = deploy.New(deploy.Config{
 		Host: d.host, Store: d.store, Source: d.repos, Builder: d.builder(), Images: d.engine, Router: d.proxy,
-		URL: d.site.url, Room: d.room, Memory: int64(d.settings.Build.Memory), CPU: cpu,
+		Readable: d.config.Readable, Defaults: d.config.Ensure, URL: d.site.url, Room: d.room, Memory: int64(d.settings.Build.Memory), CPU: cpu,
 		Record: d.journal.Record, Log: d.log,
 	})
 	d.reaper = reap.New(reap.Config{

@@ -57,8 +57,9 @@ type Config struct {
 	Engine Engine
 	Store  store.Store
 	Proxy  Proxy
-	// Env returns the app's configuration as NAME=value, decrypted.
-	Env    func(ctx context.Context, r octo.Release) ([]string, error)
+	// Env returns the app's configuration, decrypted: variables as NAME=value, and
+	// files.
+	Env    func(ctx context.Context, r octo.Release) ([]string, []engine.File, error)
 	Pools  []string         // prefixes in CIDR notation from which networks are made
 	Record func(octo.Event) // never called by two goroutines at once
 	Log    *slog.Logger

@@ -41,7 +41,9 @@ func TestNew_NeedsEverything(t *testing.T) {
 
 func TestAgent_StartsWhatIsWanted(t *testing.T) {
 	inBubble(t, enginetest.FakeConfig{StartDelay: 300 * time.Millisecond}, func(r *rig) {
-		r.env = func(context.Context, octo.Release) ([]string, error) { return []string{"A=b c", "PORT=1"}, nil }
+		r.env = func(context.Context, octo.Release) ([]string, []engine.File, error) {
+			return []string{"A=b c", "PORT=1"}, []engine.File{{Path: "/run/b", Content: []byte("c")}}, nil
+		}
 		r.release(1, octo.Pending)
 		r.run()
 		synctest.Wait()

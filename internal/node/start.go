@@ -83,12 +83,17 @@ func (l *loop) startContainer(ctx context.Context, a octo.Assignment, r *octo.Re
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	var env []string
+	var files []engine.File
 	if l.cfg.Env != nil {
-		if env, err = l.cfg.Env(ctx, *r); err != nil {
+		if env, files, err = l.cfg.Env(ctx, *r); err != nil {
 			return engine.Container{}, fmt.Errorf("read configuration: %w", err)
 		}
 	}
-	return l.startSomewhere(ctx, a, func(at place) engine.Spec { return containerSpec(l.cfg.Host, a, r, p, env, at) })
+	return l.startSomewhere(ctx, a, func(at place) engine.Spec {
+		spec := containerSpec(l.cfg.Host, a, r, p, env, at)
+		spec.Files = files
+		return spec
+	})
 }
 
 // startSomewhere starts a container at the first place that is free. The engine says
