@@ -24,6 +24,9 @@ const leaveTime = time.Second
 
 // attach connects the client of a call with the program that run runs for it.
 func (s *Server) attach(c *call, run func(context.Context, programRequest, octo.Attachment) (octo.Exit, error)) error {
+	if c.Header.Get("Content-Type") != attachType {
+		return octo.Errorf(octo.ErrInvalid, "this takes a stream of type %s", attachType)
+	}
 	up := &messageReader{from: c.stream}
 	req, err := firstMessage(up)
 	if err != nil {

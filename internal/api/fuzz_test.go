@@ -105,6 +105,7 @@ func FuzzAttach(f *testing.F) {
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		s := NewServer(Config{Runs: drain{t: t}, Authorize: func(context.Context, octo.Identity, octo.Action, octo.Name) error { return nil }})
 		req := httptest.NewRequest(http.MethodPost, "/v1/apps/hello/runs/attached", bytes.NewReader(stream))
+		req.Header.Set("Content-Type", attachType)
 		resp, err := (&inProcess{handler: s.Handler(octo.Identity{User: "ann"})}).RoundTrip(req)
 		if err != nil {
 			t.Fatal(err)

@@ -19,6 +19,7 @@ type Config struct {
 	Apps     Apps
 	Releases Releases
 	Keys     Keys
+	Access   Access
 	Activity Activity
 	Runs     Runs
 
@@ -87,9 +88,11 @@ func (s *Server) dispatch(rt route) http.Handler {
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		w.Header().Set(versionHeader, s.cfg.Version)
 		c := &call{Request: r, w: w, out: &frameWriter{w: w}, stream: stream}
-		// Else an answer would wait for the end of the request, which may wait for it.
-		if err := http.NewResponseController(w).EnableFullDuplex(); err != nil {
-			s.cfg.Log.Debug("door has one direction at a time", "err", err)
+		if r.Header.Get("Content-Type") == attachType {
+			// Else an answer would wait for the end of the request, which waits for it.
+			if err := http.NewResponseController(w).EnableFullDuplex(); err != nil {
+				s.cfg.Log.Warn("door has one direction at a time", "err", err)
+			}
 		}
 		defer s.recovered(c)
 		if err := s.admit(c, rt); err != nil {
