@@ -18,6 +18,7 @@ import (
 	"github.com/octohost/octohost/internal/image"
 	"github.com/octohost/octohost/internal/node"
 	"github.com/octohost/octohost/internal/octo"
+	"github.com/octohost/octohost/internal/oneoff"
 	"github.com/octohost/octohost/internal/platform"
 	"github.com/octohost/octohost/internal/proxy"
 	"github.com/octohost/octohost/internal/reap"
@@ -69,6 +70,11 @@ func (d *Daemon) buildNode() (err error) {
 	if err != nil {
 		return fmt.Errorf("make node agent: %w", err)
 	}
+	d.runner = oneoff.New(oneoff.Config{
+		Host: d.host, Store: d.store, Engine: d.engine, Places: d.agent, Env: d.config.Environment,
+		Hold:     func() func() { return d.deployer.Hold() },
+		TaskTime: d.settings.ReleaseTimeout.Std(), Record: d.journal.Record, Log: d.log,
+	})
 	d.control = control.New(control.Config{
 		Node: name, Domain: d.site.domain, Store: d.store, Ready: d.agent.Ready(),
 		Record: d.journal.Record, Log: d.log,
@@ -95,7 +101,7 @@ func (d *Daemon) buildDeploy() error {
 		cpu = max(1, float64(runtime.NumCPU())/2)
 	}
 	d.deployer = deploy.New(deploy.Config{
-		Host: d.host, Store: d.store, Source: d.repos, Builder: d.builder(), Images: d.engine, Router: d.proxy,
+		Host: d.host, Store: d.store, Source: d.repos, Builder: d.builder(), Images: d.engine, Router: d.proxy, Runner: d.runner,
 		Readable: d.config.Readable, Defaults: d.config.Ensure, URL: d.site.url, Room: d.room, Memory: int64(d.settings.Build.Memory), CPU: cpu,
 		Record: d.journal.Record, Log: d.log,
 	})
@@ -113,7 +119,7 @@ func (d *Daemon) buildPlatform() error {
 		ParseKey: sshd.ParseAuthorizedKey, Record: d.journal.Record, Log: d.log,
 	})
 	d.api = api.NewServer(api.Config{
-		Apps: d.platform, Releases: d.platform, Keys: d.platform, Access: d.platform, Activity: d.platform,
+		Apps: d.platform, Releases: d.platform, Keys: d.platform, Access: d.platform, Activity: d.platform, Runs: d.runner,
 		Authorize: d.platform.Authorize, Doctor: d.doctor, Version: d.program.Version, Log: d.log,
 	})
 	return nil

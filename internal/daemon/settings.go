@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/octohost/octohost/internal/manifest"
 	"github.com/octohost/octohost/internal/octo"
@@ -31,6 +32,8 @@ type Settings struct {
 
 	DiskFloor octo.Size `toml:"disk_floor"`    // below this much free space nothing is pushed or built
 	Keep      int       `toml:"keep_releases"` // releases of each app whose images are kept
+
+	ReleaseTimeout octo.Duration `toml:"release_timeout"` // how long a release command may run
 
 	Build struct {
 		Builder string    `toml:"builder"`       // auto, classic or buildkit
@@ -63,7 +66,7 @@ func Defaults() Settings {
 	s := Settings{
 		Data: "/var/lib/octohost", HTTP: "127.0.0.1:8080", SSH: "127.0.0.1:2222",
 		LogLevel: "info", Networks: []string{"10.213.0.0/16", "172.29.0.0/16", "192.168.192.0/18"},
-		DiskFloor: 1 << 30, Keep: 5,
+		DiskFloor: 1 << 30, Keep: 5, ReleaseTimeout: octo.Duration(time.Hour),
 	}
 	s.Build.Builder, s.Build.Memory, s.Build.Slots, s.Build.Cache = "auto", 2<<30, 1, 10<<30
 	s.Git.MaxPush = 1 << 30
@@ -134,6 +137,7 @@ func (s *Settings) check() error {
 	}{
 		{filepath.IsAbs(s.Data), "data must be an absolute path: " + strconv.Quote(s.Data), "for example /var/lib/octohost"},
 		{s.Keep >= 1, "keep_releases must be at least 1", ""},
+		{s.ReleaseTimeout > 0, "release_timeout must be longer than nothing", "for example 30m"},
 		{s.Build.Slots >= 1, "build.slots must be at least 1", ""},
 		{len(s.Networks) > 0, "networks is empty", "leave it out, or name a private prefix such as 10.213.0.0/16"},
 		{slices.Contains([]string{"auto", "classic", "buildkit"}, s.Build.Builder), "build.builder is " + strconv.Quote(s.Build.Builder), "it may be auto, classic or buildkit"},

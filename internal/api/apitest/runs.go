@@ -22,8 +22,8 @@ type run struct {
 	lines []octo.LogLine
 }
 
-// Run implements api.Runs.
-func (w *World) Run(ctx context.Context, who octo.Identity, app octo.Name, p octo.Program, at octo.Attachment) (octo.Exit, error) {
+// Attach implements api.Runs.
+func (w *World) Attach(ctx context.Context, who octo.Identity, app octo.Name, p octo.Program, at octo.Attachment) (octo.Exit, error) {
 	r, err := w.newRun(who, app, p, true)
 	if err != nil {
 		return octo.Exit{}, err
