@@ -3,6 +3,7 @@ package api
 import (
 	"iter"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/octohost/octohost/internal/octo"
@@ -21,7 +22,7 @@ func (rt route) perApp() bool { return strings.Contains(rt.pattern, "{app}") }
 
 // routes is the whole API. Nothing is reachable that is not in this table.
 func (s *Server) routes() []route {
-	return []route{
+	return slices.Concat(s.configRoutes(), []route{
 		{"GET /v1/about", octo.ActionNone, s.about},
 		{"GET /v1/doctor", octo.ActionAdmin, s.doctor},
 
@@ -46,7 +47,7 @@ func (s *Server) routes() []route {
 		{"DELETE /v1/keys/{fingerprint}", octo.ActionAdmin, s.removeKey},
 
 		{"/", octo.ActionNone, s.unknown},
-	}
+	})
 }
 
 // About says which octo answers, and whom it takes you for.

@@ -25,9 +25,9 @@ func request(pattern string) *http.Request {
 func TestRoutes_EveryOneNamesAnAction(t *testing.T) {
 	known := []octo.Action{
 		octo.ActionNone, octo.ActionAppList, octo.ActionAppCreate, octo.ActionAppRead,
-		octo.ActionAppDeploy, octo.ActionAppManage, octo.ActionAdmin,
+		octo.ActionAppDeploy, octo.ActionAppSecret, octo.ActionAppManage, octo.ActionAdmin,
 	}
-	ofOneApp := []octo.Action{octo.ActionAppRead, octo.ActionAppDeploy, octo.ActionAppManage}
+	ofOneApp := []octo.Action{octo.ActionAppRead, octo.ActionAppDeploy, octo.ActionAppSecret, octo.ActionAppManage}
 	open := []string{"GET /v1/about", "/"}
 	for _, rt := range NewServer(Config{}).routes() {
 		require.Contains(t, known, rt.action, rt.pattern)

@@ -15,10 +15,11 @@ import (
 
 // Config is what a Server needs.
 type Config struct {
-	Apps     Apps
-	Releases Releases
-	Keys     Keys
-	Activity Activity
+	Apps          Apps
+	Releases      Releases
+	Keys          Keys
+	Activity      Activity
+	Configuration Configuration
 
 	// Authorize decides whether who may do what to app (empty where the action has
 	// none). It is asked before every handler; without it everything is denied.
@@ -78,7 +79,7 @@ type call struct {
 // dispatch is the way to every handler: who, which version, which app, may they?
 func (s *Server) dispatch(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		r.Body = http.MaxBytesReader(w, r.Body, maxBodyOf(rt))
 		w.Header().Set(versionHeader, s.cfg.Version)
 		c := &call{Request: r, w: w, out: &frameWriter{w: w}}
 		defer s.recovered(c)

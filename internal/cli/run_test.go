@@ -27,7 +27,8 @@ func TestRemote_HasOnlySafeCommands(t *testing.T) {
 	}
 	slices.Sort(names)
 	require.Equal(t, []string{
-		"apps", "apps:branch", "apps:create", "apps:destroy", "apps:info", "doctor", "events", "help", "keys", "keys:add", "keys:remove",
+		"apps", "apps:branch", "apps:create", "apps:destroy", "apps:info", "config", "config:diff", "config:export",
+		"config:get", "config:history", "config:import", "config:set", "config:unset", "doctor", "events", "help", "keys", "keys:add", "keys:remove",
 		"logs", "open", "ps", "releases", "releases:info", "rollback", "version",
 	}, names)
 }
