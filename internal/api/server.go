@@ -18,6 +18,7 @@ type Config struct {
 	Apps          Apps
 	Releases      Releases
 	Keys          Keys
+	Access        Access
 	Activity      Activity
 	Configuration Configuration
 

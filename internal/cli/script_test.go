@@ -314,8 +314,10 @@ func exampleWorld(t *testing.T) *apitest.World {
 	w.Deploy("hello", "1111111111", "alice")
 	w.Deploy("hello", "2222222222", "alice")
 	w.PutKey(octo.Key{Fingerprint: exampleKey, User: "carol"})
+	_, err := w.SetRole(t.Context(), octo.Identity{User: "alice"}, "hello", "carol", octo.RoleViewer)
+	require.NoError(t, err)
 	edit := octo.ConfigEdit{Set: octo.Config{"GREETING": octo.ConfigValue("hello"), "COLOUR": octo.ConfigValue("red")}}
-	_, err := w.ChangeConfig(t.Context(), octo.Identity{User: "alice"}, "hello", edit, io.Discard)
+	_, err = w.ChangeConfig(t.Context(), octo.Identity{User: "alice"}, "hello", edit, io.Discard)
 	require.NoError(t, err)
 	return w
 }

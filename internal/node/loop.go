@@ -119,6 +119,9 @@ func (l *loop) advance(in *instance) {
 		l.forget(in)
 		return
 	}
+	if a == start && l.crowded(in) {
+		a = rest // until the other is forgotten
+	}
 	if in.adopting && in.busy == rest && a != look && a != load && a != adopt {
 		in.adopting = false
 	}
@@ -210,6 +213,7 @@ func (l *loop) forget(in *instance) {
 	if a, ok := l.want[in.Instance]; ok && !a.Drain {
 		l.advance(l.create(a, true))
 	}
+	l.room(in)
 	l.settle()
 	l.changed()
 }
