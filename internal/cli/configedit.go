@@ -47,13 +47,16 @@ func (c *configEditCommand) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	if c.s.inProcess || !c.s.env.InTerminal || !c.s.env.OutTerminal {
-		hint := fmt.Sprintf("octo config:export -a %s > FILE, edit it, then octo config:import FILE -a %s", app, app)
-		return usage(hint, "an editor needs a terminal of this machine")
-	}
 	client, err := c.s.open(ctx)
 	if err != nil {
 		return err
+	}
+	if _, err := client.Config(ctx, app, octo.ConfigRef{}); err != nil { // no app is the first thing to know
+		return err
+	}
+	if c.s.inProcess || !c.s.env.InTerminal || !c.s.env.OutTerminal {
+		hint := fmt.Sprintf("octo config:export -a %s > FILE, edit it, then octo config:import FILE -a %s", app, app)
+		return usage(hint, "an editor needs a terminal of this machine")
 	}
 	view, err := client.ConfigValues(ctx, app, octo.ConfigRef{})
 	if err != nil {
