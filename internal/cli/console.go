@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"net"
 	"os"
 	"os/signal"
 	"sync"
@@ -80,7 +81,7 @@ func (b *switchboard) set(controls chan<- octo.Control) {
 
 // shield calls start, which starts a process, so that Ctrl-C does not end that: the
 // terminal sends it to every process in the foreground.
-func (b *switchboard) shield(start func() error) error {
+func (b *switchboard) shield(start func() (net.Conn, error)) (net.Conn, error) {
 	signal.Ignore(os.Interrupt) // which processes inherit
 	defer signal.Notify(b.signals, os.Interrupt)
 	return start()

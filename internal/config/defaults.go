@@ -16,6 +16,9 @@ import (
 // new one yet; the release that is being made will. ErrInvalid names what somebody
 // must set.
 func (v *Versions) Ensure(ctx context.Context, app octo.App, author string, defaults map[string]octo.ConfigDefault) (int, error) {
+	if app.Destroying {
+		return 0, octo.NoSuchApp(app.Name)
+	}
 	values, err := v.Read(ctx, app.Name, app.Config)
 	if err != nil {
 		return 0, err
@@ -43,7 +46,7 @@ func (v *Versions) Ensure(ctx context.Context, app octo.App, author string, defa
 	case len(added) == 0:
 		return app.Config, nil
 	}
-	return v.Add(ctx, Draft{App: app.Name, Author: author, Description: octo.ConfigChange{Set: added}.String() + " (app.json)", Values: values})
+	return v.Add(ctx, octo.ConfigDraft{App: app.Name, Author: author, Description: octo.ConfigChange{Set: added}.String() + " (app.json)", Values: values})
 }
 
 // generated returns a random value, as long as Heroku's: 64 hexadecimal digits.
