@@ -15,12 +15,12 @@ type enterCommand struct {
 }
 
 func newEnterCommand(s *session) *cobra.Command {
-	return enterAs(s, "enter", "Run a shell inside of a running instance", `  octo enter hello web.1 -- env PATH
-  octo enter -a hello -- say inside`)
+	return enterAs(s, "enter", "Run a shell inside of a running instance", `  octo enter hello
+  octo enter hello web.1 -- cat /etc/hosts`)
 }
 
 func newShellCommand(s *session) *cobra.Command {
-	return enterAs(s, "shell", "The same as enter", `  octo shell hello -- say inside`)
+	return enterAs(s, "shell", "Do the same as enter", "  octo shell hello")
 }
 
 func enterAs(s *session, name, short, example string) *cobra.Command {
@@ -28,9 +28,9 @@ func enterAs(s *session, name, short, example string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   name + " [APP] [INSTANCE] [-- COMMAND]",
 		Short: short,
-		Long: short + `, or another program. INSTANCE is web.1 as octo ps shows it,
-web for the first of that process, or a run such as run.k7f3q; without one it is the
-first of web. The program ends with the connection; the instance goes on.`,
+		Long: `Run a shell inside of a running instance, or another program. INSTANCE is web.1 as
+octo ps shows it, web for the first of that process, or a run such as run.k7f3q; without
+one it is the first of web. The program ends with the connection; the instance goes on.`,
 		Example:           example,
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: s.completeApp,

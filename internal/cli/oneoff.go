@@ -132,9 +132,9 @@ connection; what must not is for run:detached.
 A single word that names a process of the app, such as worker, stands for its command.
 Without -- the whole line is the command, behind the app where nothing else names it.
 There is a terminal where input and output are one.`,
-		Example: `  octo run hello -- say hello
-  octo run -a hello say hello
-  octo run -a hello --env GREETING=hi --memory 1G -- env GREETING`,
+		Example: `  octo run hello -- rails db:migrate
+  octo run -a hello rails console
+  octo run -a hello --env LOG_LEVEL=debug --memory 1G -- rails runner Report.print`,
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: s.completeApp,
 		RunE:              c.run,
@@ -191,7 +191,7 @@ func (s *session) attend(ctx context.Context, p octo.Program, run func(context.C
 	return nil
 }
 
-// patience is how often a person presses Ctrl-C before they no longer wait for a
+// interrupts is how often a person presses Ctrl-C before they no longer wait for a
 // program that ignores it.
 const interrupts = 3
 
@@ -233,13 +233,16 @@ func (v *visit) begin(r octo.Run) {
 // relay passes on what the person does, until the program has ended or they lose
 // their patience.
 func (v *visit) relay(controls <-chan octo.Control) {
-	pressed := 0
+	pressed, size := 0, v.p.Window
 	for {
 		var c octo.Control
 		select {
 		case c = <-controls:
 		case <-v.over:
 			return
+		}
+		if c.Signal == "" && c.Window == size {
+			continue // it has that already
 		}
 		if c.Signal == "INT" {
 			pressed++
@@ -253,6 +256,9 @@ func (v *visit) relay(controls <-chan octo.Control) {
 		}
 		if pressed == interrupts-1 && c.Signal == "INT" {
 			v.s.progress("press Ctrl-C once more to end it without waiting")
+		}
+		if c.Signal == "" {
+			size = c.Window
 		}
 		select {
 		case v.controls <- c:
@@ -293,7 +299,7 @@ func (v *visit) Read(p []byte) (int, error) {
 // Close does nothing: a terminal stays, and nothing ends a Read of it.
 func (v *visit) Close() error { return nil }
 
-// oneoffTime is how --ttl is read: a duration, or days.
+// parseTTL reads --ttl: a duration, or days.
 func parseTTL(text string) (octo.Duration, error) {
 	if text == "" {
 		return 0, nil

@@ -22,8 +22,8 @@ func newRunDetachedCommand(s *session) *cobra.Command {
 		Short: "Run a program that goes on by itself",
 		Long: `Run a program in the image of an app's release as octo run does, without being attached
 to it, and print its name. It is ended after 24 hours, or --ttl: from 1m to 7d.`,
-		Example: `  octo run:detached hello -- say hello
-  octo run:detached -a hello --ttl 2h sleep 1h`,
+		Example: `  octo run:detached hello -- rails runner Import.all
+  octo run:detached -a hello --ttl 2h rails runner Import.all`,
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: s.completeApp,
 		RunE:              c.run,
@@ -135,7 +135,7 @@ func newRunStopCommand(s *session) *cobra.Command {
 		Use:               "run:stop NAME",
 		Short:             "End a run",
 		Long:              "End a run: SIGTERM, and SIGKILL when its grace is over. Nothing is kept of it.",
-		Example:           "  octo run:stop run.00001 -a hello",
+		Example:           "  octo run:stop run.k7f3q -a hello",
 		Args:              exactly(1),
 		ValidArgsFunction: s.completeRuns,
 		RunE:              c.run,
@@ -169,7 +169,7 @@ func newRunLogsCommand(s *session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:               "run:logs NAME",
 		Short:             "Show what a detached run prints",
-		Example:           "  octo run:logs run.00001 -a hello\n  octo run:logs run.00001 -a hello -n 20",
+		Example:           "  octo run:logs run.k7f3q -a hello\n  octo run:logs run.k7f3q -a hello -n 20",
 		Args:              exactly(1),
 		ValidArgsFunction: s.completeRuns,
 		RunE:              c.run,

@@ -42,6 +42,13 @@ func routeRules() map[string]string {
 		"GET /v1/apps/{app}/config/diff":    lookers,
 		"PATCH /v1/apps/{app}/config":       changers,
 
+		"GET /v1/apps/{app}/runs":            changers,
+		"POST /v1/apps/{app}/runs":           changers,
+		"POST /v1/apps/{app}/runs/attached":  changers,
+		"DELETE /v1/apps/{app}/runs/{run}":   changers,
+		"GET /v1/apps/{app}/runs/{run}/logs": changers,
+		"POST /v1/apps/{app}/enter":          changers,
+
 		"GET /v1/keys":                             everybody,
 		"POST /v1/keys":                            admins,
 		"DELETE /v1/keys/{fingerprint}":            admins,
@@ -90,6 +97,14 @@ func lineRules() map[string]string {
 		"config:import - -a APP":         changers,
 		"config:set A=1 -a APP":          changers,
 		"config:unset A -a APP":          changers,
+
+		"run APP -- true":           changers,
+		"run:detached APP -- true":  changers,
+		"run:list APP":              changers,
+		"run:logs run.k7f3q -a APP": changers,
+		"run:stop run.k7f3q -a APP": changers,
+		"enter APP":                 changers,
+		"shell APP":                 changers,
 
 		"access -a APP":                lookers,
 		"access:add bob viewer -a APP": owners,

@@ -28,6 +28,7 @@ type World struct {
 	lines     map[octo.Name][]octo.LogLine
 	configs   map[octo.Name][]configVersion // oldest first
 	runs      map[octo.Name][]*run          // oldest first
+	count     map[octo.Name]int             // of all runs that there were
 	keys      []octo.Key
 	events    []octo.Event
 	findings  []octo.Finding
@@ -45,6 +46,7 @@ func New() *World {
 		lines:     map[octo.Name][]octo.LogLine{},
 		configs:   map[octo.Name][]configVersion{},
 		runs:      map[octo.Name][]*run{},
+		count:     map[octo.Name]int{},
 	}
 }
 
