@@ -23,6 +23,8 @@ type Config struct {
 	Activity      Activity
 	Runs          Runs
 	Configuration Configuration
+	Domains       Domains
+	Edge          Edge
 
 	// Authorize decides whether who may do what to app (empty where the action has
 	// none). It is asked before every handler; without it everything is denied.

@@ -262,3 +262,28 @@ func (r *Registry) Forget(ctx context.Context, app octo.Name) error {
 	_, err := r.release(ctx, func(b book) ([]entry, error) { return b.of(app), nil })
 	return err
 }
+
+// Hosts returns the names that an app serves besides its own, by app; of all apps when
+// app is empty.
+func (r *Registry) Hosts(ctx context.Context, app octo.Name) (map[octo.Name][]string, error) {
+	b, err := r.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	hosts := map[octo.Name][]string{}
+	add := func(d octo.Domain) {
+		if d.Kind == octo.DomainServe && d.Host != octo.DefaultHost(d.App, r.Domain) {
+			hosts[d.App] = append(hosts[d.App], d.Host)
+		}
+	}
+	if app != "" {
+		for _, d := range b.of(app) {
+			add(d.Value)
+		}
+		return hosts, nil
+	}
+	for _, e := range b {
+		add(open(e).Value)
+	}
+	return hosts, nil
+}
