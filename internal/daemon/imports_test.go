@@ -50,7 +50,7 @@ func house() map[string]room {
 		"node":          {[]string{"octo", "store", "engine", "failpoint"}, "it makes one machine follow documents, and decides nothing"},
 		"plan":          {[]string{"octo"}, "it is pure: no clock, no I/O, no goroutine"},
 		"control":       {[]string{"octo", "store", "plan", "failpoint"}, "it applies plans by documents, never by hand"},
-		"edge":          {[]string{"octo", "store", "hostname"}, "who has which name is decided in one place, whoever asks"},
+		"edge":          {[]string{"octo", "store", "hostname", "failpoint"}, "who has which name is decided in one place, whoever asks"},
 		"deploy":        {[]string{"octo", "store", "engine", "manifest", "failpoint"}, "it makes a release, and lets the rollout happen"},
 		"platform":      {[]string{"octo", "store", "engine"}, "the use cases are the same behind every door"},
 		"reap":          {[]string{"octo", "store", "engine"}, "it removes what nobody wants any more"},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/octohost/octohost/internal/failpoint"
 	"github.com/octohost/octohost/internal/hostname"
 	"github.com/octohost/octohost/internal/octo"
 	"github.com/octohost/octohost/internal/store"
@@ -120,5 +121,6 @@ func (r *Registry) write(ctx context.Context, had entry, d octo.Domain) error {
 	if err != nil {
 		return fmt.Errorf("write domain %s: %w", d.Host, err)
 	}
+	failpoint.Hit("edge-after-claim")
 	return nil
 }

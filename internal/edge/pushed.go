@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/octohost/octohost/internal/failpoint"
 	"github.com/octohost/octohost/internal/hostname"
 	"github.com/octohost/octohost/internal/octo"
 	"github.com/octohost/octohost/internal/store"
@@ -74,6 +75,10 @@ func (r *Registry) heed(ctx context.Context, rel octo.Release) (given, gone []oc
 		}
 		given = append(given, d)
 	}
+	if len(rel.Names) == 0 && len(gone) == 0 {
+		return given, gone, refused, nil // most pushes: there is nothing to be done once only
+	}
+	failpoint.Hit("edge-before-heeded")
 	_, err = r.apps().Update(ctx, string(app.Name), func(a *octo.App) error {
 		if a.NamesOf >= rel.Number {
 			return store.ErrUnchanged
