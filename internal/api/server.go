@@ -20,10 +20,14 @@ type Config struct {
 	Keys     Keys
 	Access   Access
 	Activity Activity
+	Trail    Trail
 
 	// Authorize decides whether who may do what to app (empty where the action has
 	// none). It is asked before every handler; without it everything is denied.
 	Authorize func(ctx context.Context, who octo.Identity, what octo.Action, app octo.Name) error
+	// Audit keeps who did what; it may be nil. It is called before the answer to what it
+	// tells of is sent.
+	Audit func(octo.Audit)
 	// Doctor looks at the machine; it may be nil.
 	Doctor func(ctx context.Context) []octo.Finding
 	// Version is that of this octo.
@@ -47,6 +51,9 @@ func NewServer(cfg Config) *Server {
 		cfg.Authorize = func(context.Context, octo.Identity, octo.Action, octo.Name) error {
 			return octo.Errorf(octo.ErrDenied, "nobody may do anything here")
 		}
+	}
+	if cfg.Audit == nil {
+		cfg.Audit = func(octo.Audit) {}
 	}
 	s := &Server{cfg: cfg, mux: http.NewServeMux()}
 	for _, rt := range s.routes() {
@@ -74,6 +81,8 @@ type call struct {
 	out *frameWriter
 	who octo.Identity
 	app octo.Name // where the route has one
+
+	trace trace
 }
 
 // dispatch is the way to every handler: who, which version, which app, may they?
@@ -81,7 +90,7 @@ func (s *Server) dispatch(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		w.Header().Set(versionHeader, s.cfg.Version)
-		c := &call{Request: r, w: w, out: &frameWriter{w: w}}
+		c := &call{Request: r, w: w, out: &frameWriter{w: w}, trace: trace{keep: s.cfg.Audit}}
 		defer s.recovered(c)
 		if err := s.admit(c, rt); err != nil {
 			s.fail(c, err)
@@ -90,6 +99,7 @@ func (s *Server) dispatch(rt route) http.Handler {
 		if err := rt.handle(c); err != nil {
 			s.fail(c, err)
 		}
+		c.conclude(nil)
 	})
 }
 
@@ -99,7 +109,7 @@ func (s *Server) admit(c *call, rt route) error {
 	if !ok || who.User == "" {
 		return octo.Errorf(octo.ErrDenied, "nobody is logged in")
 	}
-	c.who = who
+	c.who, c.trace.audit = who, who.Audited(rt.pattern, "")
 	if err := checkVersion(s.cfg.Version, c.Header.Get(versionHeader)); err != nil {
 		return err
 	}
@@ -108,9 +118,11 @@ func (s *Server) admit(c *call, rt route) error {
 		if err != nil {
 			return err
 		}
-		c.app = app
+		c.app, c.trace.audit.App = app, app
 	}
-	return s.cfg.Authorize(c.Context(), who, rt.action, c.app)
+	err := s.cfg.Authorize(c.Context(), who, rt.action, c.app)
+	c.watch(rt, err)
+	return err
 }
 
 // recovered turns a panic of a handler into an internal error: one request fails,
@@ -119,6 +131,7 @@ func (s *Server) recovered(c *call) {
 	switch p := recover(); p {
 	case nil:
 	case http.ErrAbortHandler:
+		c.conclude(http.ErrAbortHandler)
 		panic(p)
 	default:
 		s.fail(c, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
@@ -128,6 +141,7 @@ func (s *Server) recovered(c *call) {
 // fail answers with err, as a status where that is still possible, else as the
 // last frame. What has no kind is logged whole, under an id that the answer names.
 func (s *Server) fail(c *call, err error) {
+	c.conclude(err)
 	wire, status := toWire(err)
 	if status == http.StatusInternalServerError {
 		id := rand.Text()

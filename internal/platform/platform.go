@@ -32,6 +32,7 @@ type Config struct {
 	Store    store.Store
 	Engine   Engine
 	Deployer Deployer
+	Trail    Trail
 	URL      func(octo.Name) string // where an app is reached
 	GitURL   func(octo.Name) string // where it is pushed to
 	ParseKey func(authorized string) (octo.Key, error)
