@@ -3,6 +3,7 @@ package api
 import (
 	"iter"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/octohost/octohost/internal/octo"
@@ -21,7 +22,7 @@ func (rt route) perApp() bool { return strings.Contains(rt.pattern, "{app}") }
 
 // routes is the whole API. Nothing is reachable that is not in this table.
 func (s *Server) routes() []route {
-	return []route{
+	return slices.Concat(s.runRoutes(), s.configRoutes(), []route{
 		{"GET /v1/about", octo.ActionNone, s.about},
 		{"GET /v1/doctor", octo.ActionAdmin, s.doctor},
 
@@ -57,7 +58,7 @@ func (s *Server) routes() []route {
 		{"PUT /v1/apps/{app}/owner", octo.ActionAppManage, s.transfer},
 
 		{"/", octo.ActionNone, s.unknown},
-	}
+	})
 }
 
 // Rule is a route of the API with the action that permission is asked for.
