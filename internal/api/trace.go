@@ -17,11 +17,11 @@ type trace struct {
 	concluded bool
 }
 
-// watched reports whether calls of a route are audited: all that change something, read
-// secrets, or run programs. What there is not changes nothing.
+// watched reports whether calls of a route are audited: all that change something, or
+// read secrets. What there is not changes nothing.
 func (rt route) watched() bool {
 	method, _, known := strings.Cut(rt.pattern, " ")
-	return known && (method != http.MethodGet || rt.discreet())
+	return known && (method != http.MethodGet || rt.action == octo.ActionAppSecret)
 }
 
 // discreet reports whether what a route is given or gives back may be secret.
@@ -57,7 +57,7 @@ const maxNote = 300
 
 // note adds something to what is audited of this call: never the value of a secret.
 func (c *call) note(name, value string) {
-	if !c.trace.watched {
+	if !c.trace.watched || value == "" {
 		return
 	}
 	if len(value) > maxNote {
@@ -94,6 +94,20 @@ func (c *call) conclude(err error) {
 		a.Error = ""
 	}
 	c.trace.keep(a)
+}
+
+// noteProgram notes what somebody runs, and that it begins: it may go on for long.
+func (c *call) noteProgram(p octo.Program) {
+	c.note("command", argv(p.Command))
+	if len(p.Env) > 0 {
+		var names []string
+		for _, assignment := range p.Env {
+			name, _, _ := strings.Cut(assignment, "=")
+			names = append(names, name)
+		}
+		c.note("env", strings.Join(names, " "))
+	}
+	c.begin()
 }
 
 // argv returns a command as the audit trail may have it. What looks like the value of
