@@ -66,8 +66,11 @@ func TestAudit_RefusedLogins(t *testing.T) {
 
 	key := h.newKey("carol")
 	client := h.dial(t, "carol")
-	h.expel(key)
 	session, err := client.NewSession()
+	require.NoError(t, err)
+	require.NoError(t, session.Run("apps"))
+	h.expel(key)
+	session, err = client.NewSession()
 	require.NoError(t, err)
 	require.Error(t, session.Run("apps"))
 	told = l.take(t)

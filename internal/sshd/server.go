@@ -195,8 +195,8 @@ func (s *Server) serve(ctx context.Context, raw net.Conn) {
 		tally: newTally(s.cfg.Limits.Sessions),
 	}
 	if c.came, err = c.identity(ctx); err != nil {
-		s.cfg.Log.Debug("ssh key taken away during the handshake", "remote", raw.RemoteAddr().String(), "err", err)
-		return
+		s.cfg.Audit(octo.Identity{Key: c.fingerprint, Remote: host(raw.RemoteAddr())}.Audited(octo.AuditLogin, "").Ended(err))
+		return // it was taken away just now
 	}
 	c.came.Remote = ""
 	defer s.guests.enter(c)()
