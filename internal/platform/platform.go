@@ -33,6 +33,7 @@ type Config struct {
 	Store    store.Store
 	Engine   Engine
 	Deployer Deployer
+	Trail    Trail
 	Configs  Configuration
 	// Hosts returns the names that an app answers to besides that in its URL, by app; of
 	// all apps when app is empty.
