@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/octohost/octohost/internal/octo"
 )
@@ -80,6 +81,7 @@ func (s *Server) addDomains(c *call) error {
 	if err := decode(c.Body, &req); err != nil {
 		return err
 	}
+	c.note("hosts", strings.Join(req.Hosts, " "))
 	if len(req.Hosts) > maxHosts {
 		return octo.Errorf(octo.ErrInvalid, "%d names are too many at once", len(req.Hosts)).WithHint("the most is %d", maxHosts)
 	}
@@ -96,6 +98,8 @@ func (s *Server) removeDomains(c *call) error {
 		}
 	}
 	kind, hosts := octo.DomainKind(q.Get("kind")), q["host"]
+	c.note("kind", string(kind))
+	c.note("hosts", strings.Join(hosts, " "))
 	switch {
 	case kind != octo.DomainServe && kind != octo.DomainRedirect:
 		return octo.Errorf(octo.ErrInvalid, "kind=%.40q is neither %s nor %s", kind, octo.DomainServe, octo.DomainRedirect)
@@ -119,6 +123,8 @@ func (s *Server) redirect(c *call) error {
 	if err := decode(c.Body, &req); err != nil {
 		return err
 	}
+	c.note("hosts", req.Host)
+	c.note("target", req.Target)
 	d, err := s.cfg.Domains.Redirect(c.Context(), c.who, c.app, req.Host, req.Target, req.Code)
 	return s.answer(c, d, err)
 }
@@ -133,6 +139,7 @@ func (s *Server) closeApp(c *call) error {
 	if err := decode(c.Body, &req); err != nil {
 		return err
 	}
+	c.note("message", req.Message)
 	status, err := s.cfg.Edge.SetMaintenance(c.Context(), c.who, c.app, &req)
 	return s.answer(c, status, err)
 }
@@ -152,6 +159,7 @@ func (s *Server) setEdge(c *call) error {
 	if err := decode(c.Body, &req); err != nil {
 		return err
 	}
+	c.note("set", req.String())
 	status, err := s.cfg.Edge.SetEdge(c.Context(), c.who, c.app, req)
 	return s.answer(c, status, err)
 }
