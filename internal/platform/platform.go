@@ -33,6 +33,7 @@ type Config struct {
 	Store    store.Store
 	Engine   Engine
 	Deployer Deployer
+	Trail    Trail
 	Configs  Configuration
 	URL      func(octo.Name) string // where an app is reached
 	GitURL   func(octo.Name) string // where it is pushed to
