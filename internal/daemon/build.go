@@ -114,7 +114,7 @@ func (d *Daemon) buildDeploy() error {
 	}
 	d.deployer = deploy.New(deploy.Config{
 		Host: d.host, Store: d.store, Source: d.repos, Builder: d.builder(), Images: d.engine, Router: d.proxy,
-		Pushed: d.edge.Pushed, Readable: d.config.Readable, Defaults: d.config.Ensure, URL: d.site.url, Room: d.room, Memory: int64(d.settings.Build.Memory), CPU: cpu,
+		Pushed: d.edge.Pushed, Readable: d.config.Readable, Defaults: d.config.Ensure, Secrets: d.config.Some, URL: d.site.url, Room: d.room, Memory: int64(d.settings.Build.Memory), CPU: cpu,
 		Record: d.journal.Record, Log: d.log,
 	})
 	d.reaper = reap.New(reap.Config{
