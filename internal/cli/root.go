@@ -32,9 +32,14 @@ func families(s *session) []family {
 		newRunCommand(s), newRunDetachedCommand(s), newRunListCommand(s), newRunLogsCommand(s), newRunStopCommand(s),
 		newEnterCommand(s), newShellCommand(s),
 	}}
+	domains := family{id: "domains", title: "Domains:", commands: []*cobra.Command{
+		newDomainsCommand(s), newDomainsAddCommand(s), newDomainsRemoveCommand(s), newDomainsClearCommand(s), newDomainsCheckCommand(s),
+		newRedirectsCommand(s), newRedirectsAddCommand(s), newRedirectsRemoveCommand(s),
+		newMaintenanceCommand(s), newMaintenanceOnCommand(s), newMaintenanceOffCommand(s), newProxyCommand(s), newProxySetCommand(s),
+	}}
 	access := family{id: "access", title: "Access:", commands: []*cobra.Command{
 		newAccessCommand(s), newAccessAddCommand(s), newAccessRemoveCommand(s), newAccessTransferCommand(s),
-		newKeysCommand(s), newKeysAddCommand(s), newKeysInfoCommand(s), newKeysRemoveCommand(s), newUsersCommand(s), newWhoamiCommand(s),
+		newKeysCommand(s), newKeysAddCommand(s), newKeysInfoCommand(s), newKeysRemoveCommand(s), newUsersCommand(s), newWhoamiCommand(s), newAuditCommand(s),
 	}}
 	machine := family{id: "machine", title: "The machine:", commands: []*cobra.Command{newDoctorCommand(s)}}
 	this := family{id: "this", title: "This program:", commands: []*cobra.Command{newVersionCommand(s)}}
@@ -44,7 +49,7 @@ func families(s *session) []family {
 		machine.commands = append(machine.commands, newServeCommand(s), newHookCommand(s))
 		this.commands = append(this.commands, newCompletionCommand())
 	}
-	return []family{apps, config, releases, runs, access, machine, this}
+	return []family{apps, config, releases, runs, domains, access, machine, this}
 }
 
 func newRootCommand(s *session) *cobra.Command {

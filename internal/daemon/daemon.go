@@ -17,9 +17,11 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/octohost/octohost/internal/api"
+	"github.com/octohost/octohost/internal/audit"
 	"github.com/octohost/octohost/internal/config"
 	"github.com/octohost/octohost/internal/control"
 	"github.com/octohost/octohost/internal/deploy"
+	"github.com/octohost/octohost/internal/edge"
 	"github.com/octohost/octohost/internal/engine/docker"
 	"github.com/octohost/octohost/internal/git"
 	"github.com/octohost/octohost/internal/node"
@@ -62,6 +64,7 @@ type Daemon struct {
 	access *accessLog
 
 	journal  *platform.Journal
+	trail    *audit.Trail
 	secrets  *secret.Box
 	config   *config.Versions
 	platform *platform.Platform
@@ -71,6 +74,7 @@ type Daemon struct {
 	control  *control.Loop
 	reaper   *reap.Reaper
 	proxy    *proxy.Proxy
+	edge     *edge.Registry
 	repos    *git.Repos
 	api      *api.Server
 	ssh      *sshd.Server
@@ -176,6 +180,7 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	work.Go(func() error { return d.runner.Run(inside) })
 	work.Go(func() error { return d.reaper.Run(inside) })
 	work.Go(func() error { return d.repos.Run(inside) })
+	work.Go(func() error { return d.edge.Run(inside) })
 	work.Go(func() error { return d.feedRoutes(inside) })
 	leading, endLeading := context.WithCancel(inside)
 	defer endLeading()

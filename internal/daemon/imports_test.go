@@ -34,6 +34,7 @@ func house() map[string]room {
 		"octo":          {nil, "the words are everybody's: they know nobody, and only the standard library"},
 		"failpoint":     {nil, "anybody may have a place to die"},
 		"ring":          {[]string{"octo"}, "it keeps records, whatever they mean"},
+		"audit":         {[]string{"octo", "ring"}, "it keeps what it is told, and decides for nobody what may be read"},
 		"store":         {[]string{"octo"}, "it keeps bytes and documents, whatever they mean"},
 		"store/bolt":    {[]string{"octo", "store", "failpoint"}, "an adapter knows its seam, and no other adapter"},
 		"secret":        {[]string{"octo", "store"}, "it seals bytes, whatever they mean"},
@@ -51,11 +52,12 @@ func house() map[string]room {
 		"node":          {[]string{"octo", "store", "engine", "failpoint"}, "it makes one machine follow documents, and decides nothing"},
 		"plan":          {[]string{"octo"}, "it is pure: no clock, no I/O, no goroutine"},
 		"control":       {[]string{"octo", "store", "plan", "failpoint"}, "it applies plans by documents, never by hand"},
+		"edge":          {[]string{"octo", "store", "hostname", "failpoint"}, "who has which name is decided in one place, whoever asks"},
 		"deploy":        {[]string{"octo", "store", "engine", "manifest", "failpoint"}, "it makes a release, and lets the rollout happen"},
 		"platform":      {[]string{"octo", "store", "engine"}, "the use cases are the same behind every door"},
 		"reap":          {[]string{"octo", "store", "engine"}, "it removes what nobody wants any more"},
 		"api":           {[]string{"octo"}, "both ends of the contract, not what is behind it"},
-		"cli":           {[]string{"octo", "api", "git", "daemon", "manifest", "dotenv"}, "the client asks by the API only; git is the hook's end, daemon is octo serve"},
+		"cli":           {[]string{"octo", "api", "git", "daemon", "manifest", "dotenv", "hostname"}, "the client asks by the API only; git is the hook's end, daemon is octo serve"},
 		"daemon":        {everything, "one place must know everybody: this one"},
 	}
 }

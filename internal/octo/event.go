@@ -33,6 +33,8 @@ const (
 	EventKeyRemoved    EventKind = "key.removed"
 	EventRunStarted    EventKind = "run.started"
 	EventRunEnded      EventKind = "run.ended"
+	EventDomainAdded   EventKind = "domain.added"
+	EventDomainRemoved EventKind = "domain.removed"
 	EventEngineLost    EventKind = "engine.lost"
 	EventEngineBack    EventKind = "engine.back"
 )
