@@ -127,6 +127,9 @@ func (d *Deployer) tasks(ctx context.Context, p *printer, r octo.Release) error 
 		return nil
 	}
 	for _, t := range r.Tasks {
+		if t.First && app.Value.Live > 0 {
+			continue
+		}
 		if err := d.task(ctx, p, r, t); err != nil {
 			return err
 		}
