@@ -74,6 +74,8 @@ type Agent struct {
 	ready chan struct{}
 	once  sync.Once // closes ready
 
+	networks *networks
+
 	// addresses are where instances are reached now, by id: string by InstanceID.
 	// Only the loop of Run writes them; reading takes no lock.
 	addresses sync.Map
@@ -99,7 +101,7 @@ func New(cfg Config) (*Agent, error) {
 		return nil, errors.New("node agent needs a record and a log")
 	}
 	return &Agent{
-		cfg: cfg, ready: make(chan struct{}),
+		cfg: cfg, ready: make(chan struct{}), networks: newNetworks(&cfg),
 		checks: checks{ask: ask, knock: knock, proc: "/proc"},
 	}, nil
 }

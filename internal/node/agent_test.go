@@ -65,7 +65,7 @@ func TestAgent_StartsWhatIsWanted(t *testing.T) {
 		require.Equal(r.t, map[string]string{
 			engine.LabelHost: testHost, engine.LabelApp: "hello", engine.LabelRelease: "1", engine.LabelProcess: "web",
 			engine.LabelInstance: "hello.web.v1.1", labelReleased: "1970-01-01T00:00:01Z",
-			labelNetwork: "octohost-01234567-1", labelAddress: c.Address,
+			engine.LabelNetwork: "octohost-01234567-1", engine.LabelAddress: c.Address,
 		}, c.Labels)
 		address, ok := r.agent.Address("hello.web.v1.1")
 		require.True(r.t, ok)

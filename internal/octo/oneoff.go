@@ -48,8 +48,8 @@ type Attachment struct {
 
 // Control is what somebody does to a program besides writing to it: one of both.
 type Control struct {
-	Signal SignalName // sends it a signal
-	Window Window     // says what size its terminal has now
+	Signal SignalName `json:"signal,omitempty"` // sends it a signal
+	Window Window     `json:"window,omitzero"`  // says what size its terminal has now
 }
 
 // Console is where somebody sits who runs commands: besides reading and writing they

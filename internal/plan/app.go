@@ -251,7 +251,7 @@ func (p *appPlan) verdict(n int, o octo.Outcome, f *octo.Failure) {
 // and to those made for the target once all of its processes are ready. When there are
 // none, any that is healthy will do.
 func (p *appPlan) route() octo.Route {
-	r := octo.Route{App: p.app.Name, Release: p.app.Live, Hosts: p.hosts()}
+	r := octo.Route{App: p.app.Name, Release: p.app.Live}
 	current, old := p.of(octo.Web)
 	all := append(current, old...)
 	ready := p.ready()
@@ -287,12 +287,4 @@ func routable(cs []*copyOf, fits func(*copyOf) bool) []octo.Backend {
 	}
 	slices.SortFunc(out, func(a, b octo.Backend) int { return cmp.Compare(a.Instance, b.Instance) })
 	return out
-}
-
-func (p *appPlan) hosts() []string {
-	hosts := make([]string, 0, 1+len(p.app.Domains))
-	if p.ix.world.Domain != "" {
-		hosts = append(hosts, string(p.app.Name)+"."+p.ix.world.Domain)
-	}
-	return append(hosts, p.app.Domains...)
 }

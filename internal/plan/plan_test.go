@@ -137,6 +137,45 @@ func TestNext_ScalesDownTheYoungest(t *testing.T) {
 	require.Equal(t, []string{"hello.web.v1.1"}, ids(s.settle(t, allHealthy)))
 }
 
+// What visitors meet before an instance comes from the documents about names and from
+// the app's own, whatever runs.
+func TestNext_RoutesHaveTheirFront(t *testing.T) {
+	s := newSim("n1")
+	s.Apps = []octo.App{
+		{Name: "hello", Owner: "ann", Edge: octo.Edge{Body: 1 << 20}, Maintenance: &octo.Maintenance{Message: "back soon"}},
+		{Name: "other", Owner: "bob"},
+		{Name: "shop", Owner: "bob"},
+	}
+	s.Domains = []octo.Domain{
+		{Host: "*.example.org", App: "hello", Kind: octo.DomainServe},
+		{Host: "example.org", App: "gone", Kind: octo.DomainServe},
+		{Host: "other.example.com", App: "other", Kind: octo.DomainRedirect, Target: "www.other.example", Code: 308},
+		{Host: "shop.example.com", App: "hello", Kind: octo.DomainServe},
+		{Host: "www.other.example", App: "other", Kind: octo.DomainServe},
+	}
+	require.Equal(t, []octo.Route{
+		{
+			App: "hello", Hosts: []string{"hello.example.com", "*.example.org", "shop.example.com"},
+			Edge: octo.Edge{Body: 1 << 20}, Maintenance: &octo.Maintenance{Message: "back soon"},
+		},
+		{
+			App: "other", Hosts: []string{"other.example.com", "www.other.example"},
+			Redirects: []octo.Redirect{{Host: "other.example.com", Target: "www.other.example", Code: 308}},
+		},
+		{App: "shop", Hosts: []string{}}, // its name was somebody's before the server had this domain
+	}, s.next().Routes)
+}
+
+func TestNext_StoppedIsWhoNobodyWants(t *testing.T) {
+	s := newSim("n1")
+	s.deploy(map[octo.Name]int{"web": 1, "worker": 1})
+	require.False(t, s.settle(t, allHealthy).Routes[0].Stopped)
+	s.deploy(map[octo.Name]int{"web": 0, "worker": 1})
+	require.True(t, s.settle(t, allHealthy).Routes[0].Stopped)
+	s.deploy(map[octo.Name]int{"worker": 1})
+	require.False(t, s.settle(t, allHealthy).Routes[0].Stopped, "it never had anybody to answer")
+}
+
 func TestNext_SpreadsOverNodesAndAvoidsCordoned(t *testing.T) {
 	s := newSim("n1", "n2", "n3")
 	s.Nodes[2].Cordoned = true
