@@ -22,6 +22,7 @@ type Config struct {
 	Access        Access
 	Activity      Activity
 	Runs          Runs
+	Processes     Processes
 	Configuration Configuration
 
 	// Authorize decides whether who may do what to app (empty where the action has

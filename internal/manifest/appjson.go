@@ -135,8 +135,8 @@ func (a *AppJSON) readFormation(path string, raw json.RawMessage) error {
 		if err := value(path+".quantity", of["quantity"], &quantity); err != nil {
 			return wrong(path+".quantity", "a whole number")
 		}
-		if outside(quantity, 0, maxCount) {
-			return wrong(path+".quantity", fmt.Sprintf("between 0 and %d", maxCount))
+		if outside(quantity, 0, octo.MaxCount) {
+			return wrong(path+".quantity", fmt.Sprintf("between 0 and %d", octo.MaxCount))
 		}
 		if quantity != nil {
 			a.Quantities[name] = *quantity

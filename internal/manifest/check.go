@@ -13,14 +13,8 @@ import (
 // The limits of what a repository may ask for.
 const (
 	maxProcesses = 50
-	maxCount     = 100
-	minMemory    = 6 << 20 // the engine's own
-	maxMemory    = 16 << 40
 	minTimeout   = time.Second
 	maxWait      = time.Hour
-	minCPU       = 0.01
-	maxCPU       = 1024
-	maxPids      = 1 << 20
 	maxRetries   = 100
 	maxPath      = 1024 // bytes
 	maxCommand   = 32 << 10
@@ -80,7 +74,7 @@ func (p Process) check(table ...string) *problem {
 		bad  bool
 		want string
 	}{
-		{"count", outside(p.Count, 0, maxCount), fmt.Sprintf("between 0 and %d", maxCount)},
+		{"count", outside(p.Count, 0, octo.MaxCount), fmt.Sprintf("between 0 and %d", octo.MaxCount)},
 		{"port", outside(p.Port, 1, 65535), "between 1 and 65535"},
 		{"health_path", p.HealthPath != "" && !goodPath(p.HealthPath), "a path that begins with a slash, without spaces"},
 		{"check", !p.goodCheck(), "http, tcp, cmd or none"},
@@ -90,9 +84,9 @@ func (p Process) check(table ...string) *problem {
 		{"health_retries", outside(p.HealthRetries, 1, maxRetries), fmt.Sprintf("between 1 and %d", maxRetries)},
 		{"drain", outside(p.Drain, 0, octo.Duration(maxWait)), fmt.Sprintf("at most %s", maxWait)},
 		{"grace", outside(p.Grace, 0, octo.Duration(maxWait)), fmt.Sprintf("at most %s", maxWait)},
-		{"memory", outside(p.Memory, minMemory, maxMemory), fmt.Sprintf("between %s and %s, with its unit: 256m", octo.Size(minMemory), octo.Size(maxMemory))},
-		{"cpu", outside(p.CPU, minCPU, maxCPU), fmt.Sprintf("a number of cores between %g and %d", minCPU, maxCPU)},
-		{"pids", outside(p.Pids, 1, maxPids), fmt.Sprintf("between 1 and %d", maxPids)},
+		{"memory", outside(p.Memory, octo.MinMemory, octo.MaxMemory), fmt.Sprintf("between %s and %s, with its unit: 256m", octo.Size(octo.MinMemory), octo.Size(octo.MaxMemory))},
+		{"cpu", outside(p.CPU, octo.MinCPU, octo.MaxCPU), fmt.Sprintf("a number of cores between %g and %d", octo.MinCPU, octo.MaxCPU)},
+		{"pids", outside(p.Pids, 1, octo.MaxPids), fmt.Sprintf("between 1 and %d", octo.MaxPids)},
 	} {
 		if r.bad {
 			return &problem{append(toml.Key(table), r.key), r.key + " must be " + r.want, ""}

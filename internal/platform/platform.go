@@ -34,6 +34,9 @@ type Config struct {
 	Engine   Engine
 	Deployer Deployer
 	Configs  Configuration
+	// Commits returns the commits of an app that lead to one and not to another, newest
+	// first, and whether there are more.
+	Commits  func(ctx context.Context, app octo.Name, from, to string) ([]octo.Commit, bool, error)
 	URL      func(octo.Name) string // where an app is reached
 	GitURL   func(octo.Name) string // where it is pushed to
 	ParseKey func(authorized string) (octo.Key, error)
