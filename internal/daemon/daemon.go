@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/octohost/octohost/internal/api"
+	"github.com/octohost/octohost/internal/audit"
 	"github.com/octohost/octohost/internal/config"
 	"github.com/octohost/octohost/internal/control"
 	"github.com/octohost/octohost/internal/deploy"
@@ -61,6 +62,7 @@ type Daemon struct {
 	access *accessLog
 
 	journal  *platform.Journal
+	trail    *audit.Trail
 	secrets  *secret.Box
 	config   *config.Versions
 	platform *platform.Platform

@@ -42,6 +42,10 @@ type Settings struct {
 		Cgroup  string    `toml:"cgroup_parent"` // where BuildKit's steps run
 	} `toml:"build"`
 
+	Audit struct {
+		Size octo.Size `toml:"size"` // of all that is kept of who did what
+	} `toml:"audit"`
+
 	Git struct {
 		MaxPush octo.Size `toml:"max_push"` // largest pack that is accepted
 	} `toml:"git"`
@@ -66,7 +70,7 @@ func Defaults() Settings {
 		DiskFloor: 1 << 30, Keep: 5,
 	}
 	s.Build.Builder, s.Build.Memory, s.Build.Slots, s.Build.Cache = "auto", 2<<30, 1, 10<<30
-	s.Git.MaxPush = 1 << 30
+	s.Git.MaxPush, s.Audit.Size = 1<<30, 50<<20
 	return s
 }
 

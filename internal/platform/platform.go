@@ -33,6 +33,7 @@ type Config struct {
 	Store    store.Store
 	Engine   Engine
 	Deployer Deployer
+	Trail    Trail
 	Configs  Configuration
 	// Commits returns the commits of an app that lead to one and not to another, newest
 	// first, and whether there are more.
