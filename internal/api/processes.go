@@ -40,6 +40,7 @@ func (s *Server) changeFormation(c *call) error {
 	if err := edit.Check(); err != nil {
 		return err
 	}
+	c.note("change", edit.String())
 	return c.end(s.cfg.Processes.ChangeFormation(c.Context(), c.who, c.app, edit, c.out))
 }
 
