@@ -24,6 +24,8 @@ type Config struct {
 	Runs          Runs
 	Processes     Processes
 	Configuration Configuration
+	Domains       Domains
+	Edge          Edge
 	Trail         Trail
 
 	// Authorize decides whether who may do what to app (empty where the action has

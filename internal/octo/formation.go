@@ -26,6 +26,7 @@ func ParseScale(word string) (Scale, error) {
 	return Scale{Process: process, Count: n, Relative: text[0] == '+' || text[0] == '-'}, err
 }
 
+// String describes it: "web to 2", "web by +1".
 func (s Scale) String() string {
 	if s.Relative {
 		return fmt.Sprintf("%s by %+d", s.Process, s.Count)
