@@ -143,12 +143,12 @@ func (d *Daemon) deploy(ctx context.Context, push octo.Push, out io.Writer) erro
 
 func (d *Daemon) buildPlatform() error {
 	d.platform = platform.New(platform.Config{
-		Store: d.store, Engine: d.engine, Deployer: d.deployer, Trail: d.trail, Configs: d.config, Hosts: d.edge.Hosts, URL: d.site.url, GitURL: d.site.gitURL,
+		Store: d.store, Engine: d.engine, Deployer: d.deployer, Trail: d.trail, Configs: d.config, Commits: d.repos.Commits, Hosts: d.edge.Hosts, URL: d.site.url, GitURL: d.site.gitURL,
 		ParseKey: sshd.ParseAuthorizedKey, Record: d.journal.Record, Log: d.log,
 	})
 	d.api = api.NewServer(api.Config{
 		Apps: d.platform, Releases: d.platform, Keys: d.platform, Access: d.platform, Activity: d.platform, Configuration: d.platform,
-		Domains: d.edge, Edge: d.edge, Runs: d.runner,
+		Processes: d.platform, Domains: d.edge, Edge: d.edge, Runs: d.runner,
 		Authorize: d.platform.Authorize, Trail: d.platform, Audit: d.trail.Record, Doctor: d.doctor, Version: d.program.Version, Log: d.log,
 	})
 	return nil

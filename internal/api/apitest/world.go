@@ -55,7 +55,7 @@ func New() *World {
 // Config returns an API configuration over w, in which octo.Allowed decides.
 func (w *World) Config() api.Config {
 	return api.Config{
-		Apps: w, Releases: w, Keys: w, Access: w, Activity: w, Runs: w, Configuration: w, Domains: w, Edge: w,
+		Apps: w, Releases: w, Keys: w, Access: w, Activity: w, Runs: w, Processes: w, Configuration: w, Domains: w, Edge: w,
 		Authorize: w.authorize, Trail: w, Audit: w.Audit,
 		Doctor:  func(context.Context) []octo.Finding { return w.Findings() },
 		Version: "v1.2.3",
