@@ -29,7 +29,8 @@ type Session interface {
 	// CloseWrite says that no more input comes. On a terminal it does nothing: there,
 	// a key says so.
 	CloseWrite() error
-	// Copy copies what the program prints, and returns when no more can come.
+	// Copy copies what the program prints, never to both at the same time, and returns
+	// when no more can come.
 	Copy(stdout, stderr io.Writer) error
 	// Resize says what size the program's terminal has now.
 	Resize(ctx context.Context, size octo.Window) error
