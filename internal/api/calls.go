@@ -101,26 +101,6 @@ func (c *Client) Events(ctx context.Context, q octo.EventQuery) iter.Seq2[octo.E
 	return watch[octo.Event](ctx, c, scoped(q.App, "/events?"+sel.values().Encode()))
 }
 
-// Keys returns all keys.
-func (c *Client) Keys(ctx context.Context) ([]octo.Key, error) {
-	var out []octo.Key
-	err := c.ask(ctx, http.MethodGet, "/v1/keys", nil, &out)
-	return out, err
-}
-
-// AddKey admits user with a public key, given as a line of authorized_keys.
-func (c *Client) AddKey(ctx context.Context, user string, admin bool, authorized string) (octo.Key, error) {
-	var out octo.Key
-	err := c.ask(ctx, http.MethodPost, "/v1/keys", addKey{User: user, Admin: admin, Key: authorized}, &out)
-	return out, err
-}
-
-// RemoveKey takes a key away.
-func (c *Client) RemoveKey(ctx context.Context, fingerprint string) error {
-	var out struct{}
-	return c.ask(ctx, http.MethodDelete, "/v1/keys/"+url.PathEscape(fingerprint), nil, &out)
-}
-
 // appPath returns the path of something of an app.
 func appPath(app octo.Name, rest string) string {
 	return "/v1/apps/" + url.PathEscape(string(app)) + rest

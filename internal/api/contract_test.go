@@ -21,7 +21,7 @@ func TestClient_TellsWhoItIs(t *testing.T) {
 	throughDoors(t, alice, apitest.New().Config, func(t *testing.T, c *api.Client) {
 		about, err := c.About(t.Context())
 		require.NoError(t, err)
-		require.Equal(t, api.About{Version: "v1.2.3", User: "alice"}, about)
+		require.Equal(t, api.About{Version: "v1.2.3", Identity: alice}, about)
 	})
 }
 
@@ -76,26 +76,65 @@ func TestClient_Keys(t *testing.T) {
 	for name, open := range doors() {
 		t.Run(name, func(t *testing.T) {
 			c, ctx := open(t, apitest.New().Config(), admin), t.Context()
-			public, err := ssh.NewPublicKey(ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, 32)).Public())
-			require.NoError(t, err)
-
-			added, err := c.AddKey(ctx, "alice", true, string(ssh.MarshalAuthorizedKey(public)))
+			added, err := c.AddKey(ctx, octo.Admission{User: "alice", Admin: true, Line: publicKey(t)})
 			require.NoError(t, err)
 			require.True(t, added.Admin)
-			_, err = c.AddKey(ctx, "bob", false, "rubbish")
+			_, err = c.AddKey(ctx, octo.Admission{User: "bob", Line: "rubbish"})
 			require.ErrorIs(t, err, octo.ErrInvalid)
 
 			keys, err := c.Keys(ctx)
 			require.NoError(t, err)
 			require.Equal(t, []octo.Key{added}, keys)
 
-			require.ErrorIs(t, c.RemoveKey(ctx, "SHA256:a/b+c"), octo.ErrNotFound)
-			require.NoError(t, c.RemoveKey(ctx, added.Fingerprint))
+			require.ErrorIs(t, c.RemoveKey(ctx, "", "SHA256:a/b+c"), octo.ErrNotFound)
+			require.NoError(t, c.RemoveKey(ctx, "", added.Fingerprint))
 			keys, err = c.Keys(ctx)
 			require.NoError(t, err)
 			require.Empty(t, keys)
 		})
 	}
+}
+
+func TestClient_Access(t *testing.T) {
+	for name, open := range doors() {
+		t.Run(name, func(t *testing.T) {
+			w := apitest.New()
+			c, ctx := open(t, w.Config(), admin), t.Context()
+			_, err := w.CreateApp(ctx, alice, "hello")
+			require.NoError(t, err)
+			grants, err := c.SetRole(ctx, "hello", "bob", octo.RoleViewer)
+			require.NoError(t, err)
+			require.Equal(t, []octo.Grant{{User: "alice", Role: octo.RoleOwner}, {User: "bob", Role: octo.RoleViewer}}, grants)
+			_, err = c.SetRole(ctx, "hello", "bob", "king")
+			require.ErrorIs(t, err, octo.ErrInvalid)
+			grants, err = c.Transfer(ctx, "hello", "bob")
+			require.NoError(t, err)
+			require.Equal(t, []octo.Grant{{User: "bob", Role: octo.RoleOwner}, {User: "alice", Role: octo.RoleDeployer}}, grants)
+			_, err = c.SetRole(ctx, "hello", "alice", "")
+			require.NoError(t, err)
+			grants, err = c.Access(ctx, "hello")
+			require.NoError(t, err)
+			require.Len(t, grants, 1)
+
+			key, err := c.AddKey(ctx, octo.Admission{Line: publicKey(t), User: "ci", App: "hello"})
+			require.NoError(t, err)
+			require.Equal(t, "hello/ci", key.User)
+			keys, err := c.DeployKeys(ctx, "hello")
+			require.NoError(t, err)
+			require.Equal(t, []octo.Key{key}, keys)
+			require.NoError(t, c.RemoveKey(ctx, "hello", key.Fingerprint))
+			users, err := c.Users(ctx)
+			require.NoError(t, err)
+			require.Empty(t, users)
+		})
+	}
+}
+
+// publicKey returns a line as in authorized_keys.
+func publicKey(t *testing.T) string {
+	public, err := ssh.NewPublicKey(ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, 32)).Public())
+	require.NoError(t, err)
+	return string(ssh.MarshalAuthorizedKey(public))
 }
 
 // A fingerprint may contain slashes, which must not become parts of the path.
@@ -105,7 +144,7 @@ func TestClient_FingerprintsArriveWhole(t *testing.T) {
 	cfg.Keys = removedKeys{otherKeys: cfg.Keys, got: got}
 	throughDoors(t, admin, func() api.Config { return cfg }, func(t *testing.T, c *api.Client) {
 		for _, fingerprint := range []string{"SHA256:a/b+c=", "../x", "a b", "ü?&"} {
-			require.NoError(t, c.RemoveKey(t.Context(), fingerprint))
+			require.NoError(t, c.RemoveKey(t.Context(), "", fingerprint))
 			require.Equal(t, fingerprint, <-got)
 		}
 	})
@@ -119,7 +158,7 @@ type removedKeys struct {
 	got chan string
 }
 
-func (k removedKeys) RemoveKey(_ context.Context, _ octo.Identity, fingerprint string) error {
+func (k removedKeys) RemoveKey(_ context.Context, _ octo.Identity, _ octo.Name, fingerprint string) error {
 	k.got <- fingerprint
 	return nil
 }
@@ -137,7 +176,7 @@ func TestClient_OthersSeeAndDoNothing(t *testing.T) {
 		require.ErrorIs(t, err, octo.ErrNotFound)
 		require.ErrorIs(t, c.DestroyApp(ctx, "hello", &bytes.Buffer{}), octo.ErrNotFound)
 		require.ErrorIs(t, c.Rollback(ctx, "hello", 0, &bytes.Buffer{}), octo.ErrNotFound)
-		_, err = c.Keys(ctx)
+		_, err = c.AddKey(ctx, octo.Admission{})
 		require.ErrorIs(t, err, octo.ErrDenied)
 		_, err = c.Doctor(ctx)
 		require.ErrorIs(t, err, octo.ErrDenied)

@@ -97,7 +97,7 @@ func TestErrors_PanicsEndOnlyTheRequest(t *testing.T) {
 		})
 	}
 	require.Contains(t, log.String(), "panic: runtime error")
-	require.Contains(t, log.String(), "routes.go")
+	require.Contains(t, log.String(), "api.(*Server).keys(")
 }
 
 func TestErrors_AStreamThatBreaksOffIsAnError(t *testing.T) {

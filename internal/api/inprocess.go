@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"time"
 )
 
 // InProcess returns a Client whose requests handler answers in this process,
@@ -29,6 +30,7 @@ func (t *inProcess) RoundTrip(req *http.Request) (*http.Response, error) {
 	if in.Body == nil {
 		in.Body = http.NoBody
 	}
+	w.request = in.Body
 	go func() { // ends with the handler; body.Close waits for it
 		defer close(body.ended)
 		t.run(w, in)
@@ -54,6 +56,7 @@ func (t *inProcess) run(w *pipedAnswer, in *http.Request) {
 			_ = w.pipe.CloseWithError(io.ErrUnexpectedEOF) // it never fails
 		}
 	}()
+	defer in.Body.Close() //nolint:errcheck // it was only read
 	t.handler.ServeHTTP(w, in)
 	w.WriteHeader(http.StatusOK)
 	_ = w.pipe.Close() // it never fails
@@ -61,10 +64,11 @@ func (t *inProcess) run(w *pipedAnswer, in *http.Request) {
 
 // pipedAnswer is the handler's end of an answer.
 type pipedAnswer struct {
-	header http.Header
-	pipe   *io.PipeWriter
-	once   sync.Once
-	begun  chan struct{}
+	header  http.Header
+	request io.Closer // the body of the request
+	pipe    *io.PipeWriter
+	once    sync.Once
+	begun   chan struct{}
 
 	status int         // set before begun is closed
 	sent   http.Header // the same
@@ -89,6 +93,13 @@ func (w *pipedAnswer) Write(p []byte) (int, error) {
 
 // Flush does nothing: a pipe holds nothing back.
 func (w *pipedAnswer) Flush() {}
+
+// EnableFullDuplex does nothing: a request is read while it is answered.
+func (w *pipedAnswer) EnableFullDuplex() error { return nil }
+
+// SetReadDeadline ends the request's body at once: nobody sends more of it who is
+// given a deadline.
+func (w *pipedAnswer) SetReadDeadline(time.Time) error { return w.request.Close() }
 
 // pipedBody is the client's end of an answer.
 type pipedBody struct {

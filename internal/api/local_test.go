@@ -57,7 +57,7 @@ func TestServeLocal_KnowsWhoConnects(t *testing.T) {
 	require.NoError(t, err)
 	about, err := c.About(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, api.About{Version: "v1.2.3", User: me.Username, Admin: true}, about)
+	require.Equal(t, api.About{Version: "v1.2.3", Identity: octo.Identity{User: me.Username, Admin: true}}, about)
 }
 
 func TestDialLocal_GivesAdvice(t *testing.T) {

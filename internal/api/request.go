@@ -34,12 +34,6 @@ type rollback struct {
 	To int `json:"to"` // 0 means the previous live one
 }
 
-type addKey struct {
-	User  string `json:"user"`
-	Admin bool   `json:"admin"`
-	Key   string `json:"key"` // a line of authorized_keys
-}
-
 // decode reads a request's body into v: one JSON value, bounded, without unknown
 // fields.
 func decode(r io.Reader, v any) error {

@@ -3,6 +3,7 @@ package api
 import (
 	"iter"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/octohost/octohost/internal/octo"
@@ -21,7 +22,7 @@ func (rt route) perApp() bool { return strings.Contains(rt.pattern, "{app}") }
 
 // routes is the whole API. Nothing is reachable that is not in this table.
 func (s *Server) routes() []route {
-	return []route{
+	return slices.Concat(s.runRoutes(), []route{
 		{"GET /v1/about", octo.ActionNone, s.about},
 		{"GET /v1/doctor", octo.ActionAdmin, s.doctor},
 
@@ -41,23 +42,46 @@ func (s *Server) routes() []route {
 		{"GET /v1/instances", octo.ActionAppList, s.instances},
 		{"GET /v1/events", octo.ActionAppList, s.events},
 
-		{"GET /v1/keys", octo.ActionAdmin, s.keys},
+		{"GET /v1/keys", octo.ActionAppList, s.keys},
 		{"POST /v1/keys", octo.ActionAdmin, s.addKey},
 		{"DELETE /v1/keys/{fingerprint}", octo.ActionAdmin, s.removeKey},
+		{"GET /v1/apps/{app}/keys", octo.ActionAppManage, s.deployKeys},
+		{"POST /v1/apps/{app}/keys", octo.ActionAppManage, s.addKey},
+		{"DELETE /v1/apps/{app}/keys/{fingerprint}", octo.ActionAppManage, s.removeKey},
+
+		{"GET /v1/users", octo.ActionAdmin, s.users},
+		{"GET /v1/apps/{app}/access", octo.ActionAppRead, s.access},
+		{"PUT /v1/apps/{app}/access/{user}", octo.ActionAppManage, s.setRole},
+		{"DELETE /v1/apps/{app}/access/{user}", octo.ActionAppManage, s.removeRole},
+		{"PUT /v1/apps/{app}/owner", octo.ActionAppManage, s.transfer},
 
 		{"/", octo.ActionNone, s.unknown},
+	})
+}
+
+// Rule is a route of the API with the action that permission is asked for.
+type Rule struct {
+	Pattern string // as of http.ServeMux: "GET /v1/apps/{app}"
+	Action  octo.Action
+}
+
+// Rules returns every route that there is.
+func Rules() []Rule {
+	var rules []Rule
+	for _, rt := range new(Server).routes() {
+		rules = append(rules, Rule{rt.pattern, rt.action})
 	}
+	return rules
 }
 
 // About says which octo answers, and whom it takes you for.
 type About struct {
 	Version string `json:"version"`
-	User    string `json:"user"`
-	Admin   bool   `json:"admin"`
+	octo.Identity
 }
 
 func (s *Server) about(c *call) error {
-	return s.answer(c, About{Version: s.cfg.Version, User: c.who.User, Admin: c.who.Admin}, nil)
+	return s.answer(c, About{Version: s.cfg.Version, Identity: c.who}, nil)
 }
 
 func (s *Server) doctor(c *call) error {
@@ -154,25 +178,6 @@ func (s *Server) events(c *call) error {
 	}
 	q := octo.EventQuery{App: c.app, Tail: sel.tail, Since: sel.since, Follow: sel.follow}
 	return stream(c, s.cfg.Activity.Events(c.Context(), c.who, q))
-}
-
-func (s *Server) keys(c *call) error {
-	keys, err := s.cfg.Keys.Keys(c.Context())
-	return s.answer(c, orEmpty(keys), err)
-}
-
-func (s *Server) addKey(c *call) error {
-	var req addKey
-	if err := decode(c.Body, &req); err != nil {
-		return err
-	}
-	key, err := s.cfg.Keys.AddKey(c.Context(), c.who, req.User, req.Admin, req.Key)
-	return s.answer(c, key, err)
-}
-
-func (s *Server) removeKey(c *call) error {
-	err := s.cfg.Keys.RemoveKey(c.Context(), c.who, c.PathValue("fingerprint"))
-	return s.answer(c, struct{}{}, err)
 }
 
 // unknown answers whatever no other route takes.

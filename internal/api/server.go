@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -18,7 +19,9 @@ type Config struct {
 	Apps     Apps
 	Releases Releases
 	Keys     Keys
+	Access   Access
 	Activity Activity
+	Runs     Runs
 
 	// Authorize decides whether who may do what to app (empty where the action has
 	// none). It is asked before every handler; without it everything is denied.
@@ -73,14 +76,24 @@ type call struct {
 	out *frameWriter
 	who octo.Identity
 	app octo.Name // where the route has one
+	// stream is the body of a request that goes on while it is answered: it has no end
+	// that could be waited for.
+	stream io.Reader
 }
 
 // dispatch is the way to every handler: who, which version, which app, may they?
 func (s *Server) dispatch(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		stream := r.Body
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		w.Header().Set(versionHeader, s.cfg.Version)
-		c := &call{Request: r, w: w, out: &frameWriter{w: w}}
+		c := &call{Request: r, w: w, out: &frameWriter{w: w}, stream: stream}
+		if r.Header.Get("Content-Type") == attachType {
+			// Else an answer would wait for the end of the request, which waits for it.
+			if err := http.NewResponseController(w).EnableFullDuplex(); err != nil {
+				s.cfg.Log.Warn("door has one direction at a time", "err", err)
+			}
+		}
 		defer s.recovered(c)
 		if err := s.admit(c, rt); err != nil {
 			s.fail(c, err)
@@ -125,15 +138,9 @@ func (s *Server) recovered(c *call) {
 }
 
 // fail answers with err, as a status where that is still possible, else as the
-// last frame. What has no kind is logged whole, under an id that the answer names.
+// last frame.
 func (s *Server) fail(c *call, err error) {
-	wire, status := toWire(err)
-	if status == http.StatusInternalServerError {
-		id := rand.Text()
-		wire.Message = "internal error " + id
-		wire.Hint = "the log of octo serve says more; look for that id"
-		s.cfg.Log.Error("request failed", "id", id, "method", c.Method, "path", c.URL.Path, "user", c.who.User, "err", err)
-	}
+	wire, status := s.describe(c, err)
 	if c.out.begun() {
 		if err := c.out.send(frame{Error: &wire}); err != nil {
 			s.cfg.Log.Debug("client went away", "path", c.URL.Path, "err", err)
@@ -141,6 +148,19 @@ func (s *Server) fail(c *call, err error) {
 		return
 	}
 	s.respond(c, status, wire)
+}
+
+// describe says what the client is told of err, and with which status. What has no
+// kind is logged whole, under an id that the answer names.
+func (s *Server) describe(c *call, err error) (wireError, int) {
+	wire, status := toWire(err)
+	if status == http.StatusInternalServerError {
+		id := rand.Text()
+		wire.Message = "internal error " + id
+		wire.Hint = "the log of octo serve says more; look for that id"
+		s.cfg.Log.Error("request failed", "id", id, "method", c.Method, "path", c.URL.Path, "user", c.who.User, "err", err)
+	}
+	return wire, status
 }
 
 // respond sends v as the whole answer.

@@ -34,17 +34,6 @@ type Releases interface {
 	Rollback(ctx context.Context, who octo.Identity, app octo.Name, to int, out io.Writer) error
 }
 
-// Keys admits people.
-type Keys interface {
-	// Keys returns all keys.
-	Keys(ctx context.Context) ([]octo.Key, error)
-	// AddKey admits user with a public key, given as a line of authorized_keys;
-	// ErrInvalid when it is none, ErrConflict when it admits somebody else.
-	AddKey(ctx context.Context, who octo.Identity, user string, admin bool, authorized string) (octo.Key, error)
-	// RemoveKey takes a key away; ErrNotFound.
-	RemoveKey(ctx context.Context, who octo.Identity, fingerprint string) error
-}
-
 // Activity shows what goes on.
 type Activity interface {
 	// Instances returns those of app; with an empty app, of all that who may see.

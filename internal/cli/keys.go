@@ -1,16 +1,15 @@
 package cli
 
 import (
-	"errors"
+	"context"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/octohost/octohost/internal/api"
 	"github.com/octohost/octohost/internal/octo"
 )
 
@@ -19,9 +18,11 @@ type keysCommand struct{ s *session }
 func newKeysCommand(s *session) *cobra.Command {
 	c := &keysCommand{s: s}
 	cmd := &cobra.Command{
-		Use:               "keys",
-		Short:             "List the SSH keys that are admitted",
-		Example:           "  octo keys\n  octo keys --json",
+		Use:   "keys",
+		Short: "List SSH keys: whom they admit, and for how long",
+		Long: `List the SSH keys that are admitted: an admin sees all, others see their own and the
+deploy keys of apps that are theirs. With -a: the deploy keys of that app.`,
+		Example:           "  octo keys\n  octo keys -a hello\n  octo keys --json",
 		Args:              exactly(0),
 		ValidArgsFunction: completeWords,
 		RunE:              c.run,
@@ -31,11 +32,19 @@ func newKeysCommand(s *session) *cobra.Command {
 }
 
 func (c *keysCommand) run(cmd *cobra.Command, _ []string) error {
+	app, err := c.s.namedApp()
+	if err != nil {
+		return err
+	}
 	client, err := c.s.open(cmd.Context())
 	if err != nil {
 		return err
 	}
-	keys, err := client.Keys(cmd.Context())
+	list := client.Keys
+	if app != "" {
+		list = func(ctx context.Context) ([]octo.Key, error) { return client.DeployKeys(ctx, app) }
+	}
+	keys, err := list(cmd.Context())
 	if err != nil {
 		return err
 	}
@@ -46,198 +55,188 @@ func (c *keysCommand) run(cmd *cobra.Command, _ []string) error {
 		c.s.progress("no keys yet; admit one with: octo keys:add FILE")
 		return nil
 	}
-	t := table{head: []string{"FINGERPRINT", "USER", "ADMIN", "ADDED", "COMMENT"}}
+	now := c.s.env.Now()
+	t := table{head: []string{"FINGERPRINT", "USER", "KIND", "ADDED", "EXPIRES", "COMMENT"}}
 	for _, k := range keys {
-		t.add(k.Fingerprint, k.User, yes(k.Admin), ago(c.s.env.Now(), k.Added), k.Comment)
+		t.addCells(cell{text: k.Fingerprint}, cell{text: k.User}, cell{text: keyKind(k)}, cell{text: ago(now, k.Added)}, expiryCell(now, k), cell{text: k.Comment})
 	}
 	return t.write(c.s.env.Out, c.s.outStyle())
 }
 
-type keysAddCommand struct {
-	s     *session
-	user  string
-	admin bool
+// namedApp returns the app that -a names. The directory does not count here: keys are
+// not an app's, as a rule.
+func (s *session) namedApp() (octo.Name, error) {
+	if s.app == "" {
+		return "", nil
+	}
+	app, err := octo.ParseName(s.app)
+	if err != nil {
+		return "", usageError{err}
+	}
+	return app, nil
 }
 
-func newKeysAddCommand(s *session) *cobra.Command {
-	c := &keysAddCommand{s: s}
-	cmd := &cobra.Command{
-		Use:   "keys:add [FILE|-]",
-		Short: "Admit somebody by their SSH public key",
-		Long: `Admit somebody by their SSH public key, or by several, one on each line.
-
-FILE is a public key; - reads from stdin; without it your own default key is taken.
-Whose key it is comes from --user, else from its comment (alice@laptop is alice).`,
-		Example: `  octo keys:add ~/.ssh/id_ed25519.pub --user alice --admin
-  octo keys:add - --user bob < bob.pub`,
-		Args: atMost(1),
-		RunE: c.run,
+// keyKind says what a key opens.
+func keyKind(k octo.Key) string {
+	switch {
+	case k.App != "":
+		return "deploy " + string(k.App)
+	case k.Admin:
+		return "admin"
 	}
-	cmd.Flags().StringVar(&c.user, "user", "", "whose key it is")
-	cmd.Flags().BoolVar(&c.admin, "admin", false, "may do everything on this octohost")
-	jsonOf[octo.Key](cmd, "a list of objects")
+	return "user"
+}
+
+// expiryCell says when a key ends to open anything: "in 3d".
+func expiryCell(now time.Time, k octo.Key) cell {
+	switch {
+	case k.Expires.IsZero():
+		return cell{}
+	case k.Expired(now):
+		return cell{"expired", red}
+	}
+	return cell{text: "in " + age(k.Expires, now)}
+}
+
+type keysInfoCommand struct{ s *session }
+
+func newKeysInfoCommand(s *session) *cobra.Command {
+	c := &keysInfoCommand{s: s}
+	cmd := &cobra.Command{
+		Use:               "keys:info FINGERPRINT",
+		Short:             "Show an SSH key",
+		Example:           "  octo keys:info SHA256:nThbg6kXUpJWGl7E1IGOCspRomTxdCARLviKw6E5SY8",
+		Args:              exactly(1),
+		ValidArgsFunction: s.completeKeys,
+		RunE:              c.run,
+	}
+	jsonOf[octo.Key](cmd, "an object")
 	return cmd
 }
 
-func (c *keysAddCommand) run(cmd *cobra.Command, args []string) error {
-	text, err := c.read(args)
+func (c *keysInfoCommand) run(cmd *cobra.Command, args []string) error {
+	client, err := c.s.open(cmd.Context())
 	if err != nil {
 		return err
 	}
-	lines, err := keyLines(text)
+	k, err := findKey(cmd.Context(), client, args[0])
 	if err != nil {
 		return err
+	}
+	if c.s.json {
+		return c.s.printJSON(k)
+	}
+	t, now := table{}, c.s.env.Now()
+	t.addCells(cell{text: "fingerprint"}, cell{k.Fingerprint, bold})
+	t.add("user", k.User)
+	t.add("kind", keyKind(k))
+	t.add("added", moment(now, k.Added))
+	if !k.Expires.IsZero() {
+		when := expiryCell(now, k)
+		when.text = k.Expires.UTC().Format(time.RFC3339) + " (" + when.text + ")"
+		t.addCells(cell{text: "expires"}, when)
+	}
+	t.add("comment", k.Comment)
+	t.add("public", k.Public)
+	return t.write(c.s.env.Out, c.s.outStyle())
+}
+
+// findKey returns the key with a fingerprint among those that the person may see.
+func findKey(ctx context.Context, client *api.Client, fingerprint string) (octo.Key, error) {
+	if err := checkFingerprint(fingerprint); err != nil {
+		return octo.Key{}, err
+	}
+	keys, err := client.Keys(ctx)
+	if err != nil {
+		return octo.Key{}, err
+	}
+	i := slices.IndexFunc(keys, func(k octo.Key) bool { return k.Fingerprint == fingerprint })
+	if i < 0 {
+		return octo.Key{}, octo.Errorf(octo.ErrNotFound, "no key %.80s", fingerprint).WithHint("list them with: octo keys")
+	}
+	return keys[i], nil
+}
+
+func checkFingerprint(text string) error {
+	if !strings.HasPrefix(text, "SHA256:") {
+		return usage("list them with: octo keys", "%.60q is not a fingerprint: those begin with SHA256:", text)
+	}
+	return nil
+}
+
+type keysRemoveCommand struct {
+	s    *session
+	user string
+}
+
+func newKeysRemoveCommand(s *session) *cobra.Command {
+	c := &keysRemoveCommand{s: s}
+	cmd := &cobra.Command{
+		Use:   "keys:remove FINGERPRINT…",
+		Short: "Admit a key no longer",
+		Long: `Admit keys no longer; what is under way with them ends. With --user: all keys of
+somebody who leaves. What they may do with apps stays written down until it is taken
+away too: see octo users.`,
+		Example:           "  octo keys:remove SHA256:nThbg6kXUpJWGl7E1IGOCspRomTxdCARLviKw6E5SY8\n  octo keys:remove --user carol",
+		Args:              between(0, maxRemoved),
+		ValidArgsFunction: s.completeKeys,
+		RunE:              c.run,
+	}
+	cmd.Flags().StringVar(&c.user, "user", "", "all keys of this user")
+	return cmd
+}
+
+// maxRemoved is how many keys can be named at once.
+const maxRemoved = 100
+
+func (c *keysRemoveCommand) run(cmd *cobra.Command, args []string) error {
+	if (len(args) == 0) == (c.user == "") {
+		return usage("octo keys:remove FINGERPRINT, or octo keys:remove --user NAME", "which key?")
+	}
+	for _, print := range args {
+		if err := checkFingerprint(print); err != nil {
+			return err
+		}
 	}
 	client, err := c.s.open(cmd.Context())
 	if err != nil {
 		return err
 	}
-	added := []octo.Key{}
-	for _, line := range lines {
-		user, err := c.userOf(line)
-		if err != nil {
+	keys, err := client.Keys(cmd.Context())
+	if err != nil {
+		return err
+	}
+	gone, err := c.choose(keys, args)
+	if err != nil {
+		return err
+	}
+	for _, k := range gone {
+		if err := client.RemoveKey(cmd.Context(), k.App, k.Fingerprint); err != nil {
 			return err
 		}
-		key, err := client.AddKey(cmd.Context(), user, c.admin, line)
-		if err != nil {
-			return err
-		}
-		added = append(added, key)
-	}
-	return c.print(added)
-}
-
-func (c *keysAddCommand) print(added []octo.Key) error {
-	if c.s.json {
-		return c.s.printJSON(added)
-	}
-	for _, key := range added {
-		as := ""
-		if key.Admin {
-			as = ", an admin"
-		}
-		if _, err := fmt.Fprintf(c.s.env.Out, "admitted %s%s (%s)\n", clean(key.User), as, key.Fingerprint); err != nil {
+		if _, err := fmt.Fprintf(c.s.env.Out, "removed %s\n", k.Fingerprint); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// maxKeys is the most that is read of a file of keys, in bytes.
-const maxKeys = 64 << 10
-
-// read returns the text of the keys. Who came over SSH has no files here.
-func (c *keysAddCommand) read(args []string) (string, error) {
-	if len(args) == 1 && args[0] == "-" || len(args) == 0 && c.s.inProcess {
-		text, err := io.ReadAll(io.LimitReader(c.s.env.In, maxKeys))
-		if err != nil {
-			return "", fmt.Errorf("read key: %w", err)
-		}
-		return string(text), nil
-	}
-	if c.s.inProcess {
-		return "", usage("send it along: ssh … keys:add < "+clean(args[0]), "your files are not here")
-	}
-	if len(args) == 1 {
-		path := args[0]
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(c.s.env.Dir, path)
-		}
-		return readKeys(path)
-	}
-	return c.ownKey()
-}
-
-// ownKey reads the person's default key.
-func (c *keysAddCommand) ownKey() (string, error) {
-	for _, name := range []string{"id_ed25519.pub", "id_ecdsa.pub", "id_rsa.pub"} {
-		path := filepath.Join(c.s.env.Home, ".ssh", name)
-		text, err := readKeys(path)
-		if err == nil {
-			c.s.progress("taking %s", path)
-			return text, nil
-		}
-		if !errors.Is(err, octo.ErrNotFound) {
-			return "", err
-		}
-	}
-	return "", octo.Errorf(octo.ErrNotFound, "you have no SSH key in %s", filepath.Join(c.s.env.Home, ".ssh")).
-		WithHint("make one with: ssh-keygen -t ed25519, or name a file")
-}
-
-func readKeys(path string) (string, error) {
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", octo.Errorf(octo.ErrNotFound, "there is no file %s", path).WithHint("name a public key such as ~/.ssh/id_ed25519.pub")
-	}
-	if err != nil {
-		return "", fmt.Errorf("read key: %w", err)
-	}
-	defer f.Close() //nolint:errcheck // it was only read
-	text, err := io.ReadAll(io.LimitReader(f, maxKeys))
-	if err != nil {
-		return "", fmt.Errorf("read key: %w", err)
-	}
-	return string(text), nil
-}
-
-// keyLines returns the keys in a text, without comments. A private key is refused
-// before it leaves this machine.
-func keyLines(text string) ([]string, error) {
-	if strings.Contains(text, "PRIVATE KEY") {
-		return nil, usage("give the file that ends in .pub", "that is a private key, which nobody else should ever see")
-	}
-	var lines []string
-	for line := range strings.Lines(text) {
-		line = strings.TrimSpace(line)
-		if line != "" && !strings.HasPrefix(line, "#") {
-			lines = append(lines, line)
-		}
-	}
-	if len(lines) == 0 {
-		return nil, usage("give a line as in ~/.ssh/id_ed25519.pub", "there is no key in that")
-	}
-	return lines, nil
-}
-
-// userOf says whose key it is.
-func (c *keysAddCommand) userOf(line string) (string, error) {
+// choose returns those of the keys that are meant.
+func (c *keysRemoveCommand) choose(keys []octo.Key, args []string) ([]octo.Key, error) {
 	if c.user != "" {
-		return c.user, nil
+		gone := slices.DeleteFunc(slices.Clone(keys), func(k octo.Key) bool { return k.User != c.user })
+		if len(gone) == 0 {
+			return nil, octo.Errorf(octo.ErrNotFound, "%.64s has no key", c.user).WithHint("list them with: octo keys")
+		}
+		return gone, nil
 	}
-	fields := strings.Fields(line)
-	user, _, named := strings.Cut(fields[len(fields)-1], "@")
-	if len(fields) < 3 || !named || !plainWord(user) {
-		return "", usage("say it with --user NAME", "the key does not tell whose it is")
+	var gone []octo.Key
+	for _, print := range args {
+		i := slices.IndexFunc(keys, func(k octo.Key) bool { return k.Fingerprint == print })
+		if i < 0 {
+			return nil, octo.Errorf(octo.ErrNotFound, "no key %.80s", print).WithHint("list them with: octo keys")
+		}
+		gone = append(gone, keys[i])
 	}
-	return user, nil
-}
-
-type keysRemoveCommand struct{ s *session }
-
-func newKeysRemoveCommand(s *session) *cobra.Command {
-	c := &keysRemoveCommand{s: s}
-	return &cobra.Command{
-		Use:               "keys:remove FINGERPRINT",
-		Short:             "Admit a key no longer",
-		Example:           "  octo keys:remove SHA256:nThbg6kXUpJWGl7E1IGOCspRomTxdCARLviKw6E5SY8",
-		Args:              exactly(1),
-		ValidArgsFunction: s.completeKeys,
-		RunE:              c.run,
-	}
-}
-
-func (c *keysRemoveCommand) run(cmd *cobra.Command, args []string) error {
-	if !strings.HasPrefix(args[0], "SHA256:") {
-		return usage("list them with: octo keys", "%.60q is not a fingerprint: those begin with SHA256:", args[0])
-	}
-	client, err := c.s.open(cmd.Context())
-	if err != nil {
-		return err
-	}
-	if err := client.RemoveKey(cmd.Context(), args[0]); err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(c.s.env.Out, "removed %s\n", args[0])
-	return err
+	return gone, nil
 }

@@ -25,7 +25,8 @@ func families(s *session) []family {
 		newReleasesCommand(s), newReleasesInfoCommand(s), newRollbackCommand(s),
 	}}
 	access := family{id: "access", title: "Access:", commands: []*cobra.Command{
-		newKeysCommand(s), newKeysAddCommand(s), newKeysRemoveCommand(s),
+		newAccessCommand(s), newAccessAddCommand(s), newAccessRemoveCommand(s), newAccessTransferCommand(s),
+		newKeysCommand(s), newKeysAddCommand(s), newKeysInfoCommand(s), newKeysRemoveCommand(s), newUsersCommand(s), newWhoamiCommand(s),
 	}}
 	machine := family{id: "machine", title: "The machine:", commands: []*cobra.Command{newDoctorCommand(s)}}
 	this := family{id: "this", title: "This program:", commands: []*cobra.Command{newVersionCommand(s)}}

@@ -24,6 +24,15 @@ func Remote(ctx context.Context, args []string, stdio Stdio, client *api.Client)
 	return s.run(ctx, args)
 }
 
+// RemoteCommands returns the names of all commands that Remote knows.
+func RemoteCommands() []string {
+	var names []string
+	for _, cmd := range newRootCommand(&session{inProcess: true}).Commands() {
+		names = append(names, cmd.Name())
+	}
+	return names
+}
+
 // session is one run of the command line: what it was given, and whom it asks.
 type session struct {
 	env       Env

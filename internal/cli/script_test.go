@@ -307,6 +307,8 @@ func exampleWorld(t *testing.T) *apitest.World {
 	w.Deploy("hello", "1111111111", "alice")
 	w.Deploy("hello", "2222222222", "alice")
 	w.PutKey(octo.Key{Fingerprint: exampleKey, User: "carol"})
+	_, err := w.SetRole(t.Context(), octo.Identity{User: "alice"}, "hello", "carol", octo.RoleViewer)
+	require.NoError(t, err)
 	return w
 }
 

@@ -22,10 +22,12 @@ type known struct {
 	want     map[string]store.Doc[[]octo.Assignment]
 	shards   map[string]shard
 	releases releaseCache
+	planned  sight // what was seen when the planner was asked last; nil lists before
 }
 
 // shard is one document of the routing table as it was last written.
 type shard struct {
+	routes  []octo.Route // nil before this leader has planned
 	value   string
 	version store.Version
 }
@@ -57,12 +59,22 @@ func (l *Loop) plan(ctx context.Context, lost <-chan struct{}) error {
 	return g.Wait()
 }
 
-// step asks the planner once.
+// step asks the planner once, or only for the fronts of some apps where nothing else
+// has changed.
 func (l *Loop) step(ctx context.Context, v *view, k *known) error {
-	w, ok, err := l.world(ctx, v, k)
-	if err != nil || !ok {
+	s, ok := v.look()
+	if !ok {
+		return nil
+	}
+	if apps, only := l.fronts(k.planned, s); only {
+		k.planned = s
+		return l.dress(ctx, k, s, apps)
+	}
+	w, err := l.world(ctx, s, k)
+	if err != nil {
 		return err
 	}
+	k.planned = s
 	return l.apply(ctx, k, plan.Next(w))
 }
 
@@ -82,7 +94,7 @@ func (l *Loop) read(ctx context.Context) (*known, error) {
 		return nil, fmt.Errorf("read routes: %w", err)
 	}
 	for _, e := range entries {
-		k.shards[e.Key[len(store.RoutesPrefix):]] = shard{string(e.Value), e.Version}
+		k.shards[e.Key[len(store.RoutesPrefix):]] = shard{value: string(e.Value), version: e.Version}
 	}
 	return k, nil
 }
@@ -136,22 +148,36 @@ func (l *Loop) applyRoutes(ctx context.Context, k *known, routes []octo.Route) e
 		shards[name] = append(shards[name], r)
 	}
 	for name, rs := range shards {
-		value, err := json.Marshal(rs)
-		if err != nil {
-			return fmt.Errorf("encode routes: %w", err)
+		if err := l.writeShard(ctx, k, name, rs); err != nil {
+			return err
 		}
-		old := k.shards[name]
-		if string(value) == old.value {
-			continue
-		}
-		failpoint.Hit("control-before-routes")
-		version, err := l.Store.Put(ctx, store.RoutesPrefix+name, value, old.version)
-		if err != nil {
-			return fmt.Errorf("write routes %s: %w", name, err)
-		}
-		failpoint.Hit("control-after-routes")
-		k.shards[name] = shard{string(value), version}
 	}
+	return nil
+}
+
+// writeShard writes one shard of the routing table, if it changed. One that is too
+// large to be written stays as it was, and does not keep the others from being written.
+func (l *Loop) writeShard(ctx context.Context, k *known, name string, routes []octo.Route) error {
+	value, err := json.Marshal(routes)
+	if err != nil {
+		return fmt.Errorf("encode routes: %w", err)
+	}
+	old := k.shards[name]
+	if string(value) == old.value || len(value) > store.MaxValue {
+		if len(value) > store.MaxValue {
+			l.Log.Error("routes are too many for their document, and stay as they were", "shard", name, "routes", len(routes), "bytes", len(value))
+		}
+		old.routes = routes
+		k.shards[name] = old
+		return nil
+	}
+	failpoint.Hit("control-before-routes")
+	version, err := l.Store.Put(ctx, store.RoutesPrefix+name, value, old.version)
+	if err != nil {
+		return fmt.Errorf("write routes %s: %w", name, err)
+	}
+	failpoint.Hit("control-after-routes")
+	k.shards[name] = shard{routes, string(value), version}
 	return nil
 }
 

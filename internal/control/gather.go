@@ -17,11 +17,24 @@ import (
 // view is the latest of what other rooms write, kept current by watches.
 type view struct {
 	mu    sync.Mutex
+	sight sight
+	seen  int           // how many of its four lists have been seen at all
+	woken chan struct{} // holds one token when something changed
+}
+
+// sight is a view at one moment. Its lists are replaced, never changed.
+type sight struct {
 	apps  []store.Doc[octo.App]
 	nodes []store.Doc[octo.Node]
 	have  []store.Doc[[]octo.Instance]
-	seen  int           // how many of the three have been seen at all
-	woken chan struct{} // holds one token when something changed
+	names []store.Doc[octo.Domain] // sorted by host, as they are stored
+}
+
+// look returns what is seen now, or false before all of it has been.
+func (v *view) look() (sight, bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.sight, v.seen == 4
 }
 
 func newView() *view { return &view{woken: make(chan struct{}, 1)} }
@@ -30,13 +43,16 @@ func newView() *view { return &view{woken: make(chan struct{}, 1)} }
 func (v *view) follow(ctx context.Context, s store.Store, log *slog.Logger) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		return watch(ctx, v, store.Docs[octo.App]{Store: s, Prefix: store.AppsPrefix}.Watch(ctx), &v.apps, log)
+		return watch(ctx, v, store.Docs[octo.App]{Store: s, Prefix: store.AppsPrefix}.Watch(ctx), &v.sight.apps, log)
 	})
 	g.Go(func() error {
-		return watch(ctx, v, store.Docs[octo.Node]{Store: s, Prefix: store.NodesPrefix}.Watch(ctx), &v.nodes, log)
+		return watch(ctx, v, store.Docs[octo.Node]{Store: s, Prefix: store.NodesPrefix}.Watch(ctx), &v.sight.nodes, log)
 	})
 	g.Go(func() error {
-		return watch(ctx, v, store.Docs[[]octo.Instance]{Store: s, Prefix: store.HavePrefix}.Watch(ctx), &v.have, log)
+		return watch(ctx, v, store.Docs[[]octo.Instance]{Store: s, Prefix: store.HavePrefix}.Watch(ctx), &v.sight.have, log)
+	})
+	g.Go(func() error {
+		return watch(ctx, v, store.Docs[octo.Domain]{Store: s, Prefix: store.DomainsPrefix}.Watch(ctx), &v.sight.names, log)
 	})
 	return g.Wait()
 }
@@ -67,22 +83,11 @@ func watch[T any](ctx context.Context, v *view, docs iter.Seq2[[]store.Doc[T], e
 	return ctx.Err()
 }
 
-// world returns what the planner needs, or false before all of it has been seen.
-func (l *Loop) world(ctx context.Context, v *view, k *known) (plan.World, bool, error) {
-	v.mu.Lock()
-	apps, nodes, have, seen := v.apps, v.nodes, v.have, v.seen
-	v.mu.Unlock()
-	if seen < 3 {
-		return plan.World{}, false, nil
-	}
+// world returns what the planner needs.
+func (l *Loop) world(ctx context.Context, s sight, k *known) (plan.World, error) {
 	w := plan.World{Domain: l.Domain, Have: map[string][]octo.Instance{}, Want: map[string][]octo.Assignment{}}
-	for _, a := range apps {
-		w.Apps = append(w.Apps, a.Value)
-	}
-	for _, n := range nodes {
-		w.Nodes = append(w.Nodes, n.Value)
-	}
-	for _, h := range have {
+	w.Apps, w.Nodes, w.Domains = values(s.apps), values(s.nodes), values(s.names)
+	for _, h := range s.have {
 		w.Have[h.Name] = h.Value
 	}
 	for node, d := range k.want {
@@ -90,7 +95,15 @@ func (l *Loop) world(ctx context.Context, v *view, k *known) (plan.World, bool, 
 	}
 	var err error
 	w.Releases, err = k.releases.load(ctx, w)
-	return w, err == nil, err
+	return w, err
+}
+
+func values[T any](docs []store.Doc[T]) []T {
+	vs := make([]T, len(docs))
+	for i := range docs {
+		vs[i] = docs[i].Value
+	}
+	return vs
 }
 
 // releaseCache holds the releases that the planner asks for. A settled release is

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/octohost/octohost/internal/octo"
+	"github.com/octohost/octohost/internal/sshd"
 )
 
 // authorize admits the keys of the file that the settings name, as far as they are
@@ -23,17 +24,15 @@ func (d *Daemon) authorize(ctx context.Context) error {
 	}
 	who := octo.Identity{User: "local", Admin: true}
 	found := false
+	number := 0
 	for line := range strings.Lines(string(text)) {
+		number++
 		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
 		found = true
-		key, err := d.platform.AddKey(ctx, who, "", false, line)
-		if err != nil && !errors.Is(err, octo.ErrConflict) {
-			return fmt.Errorf("%s: %w", path, err)
-		}
-		if err == nil {
-			d.log.Info("key admitted", "user", key.User, "admin", key.Admin, "fingerprint", key.Fingerprint)
+		if err := d.admit(ctx, who, line); err != nil {
+			return inLine(path, number, err)
 		}
 	}
 	if !found {
@@ -42,9 +41,38 @@ func (d *Daemon) authorize(ctx context.Context) error {
 	return nil
 }
 
+// admit admits the key of a line, unless it is admitted already, under whatever name.
+func (d *Daemon) admit(ctx context.Context, who octo.Identity, line string) error {
+	key, err := sshd.ParseAuthorizedKey(line)
+	if err != nil {
+		return err
+	}
+	if _, err := d.platform.Key(ctx, key.Fingerprint); err == nil || !errors.Is(err, octo.ErrNotFound) {
+		return err
+	}
+	if key, err = d.platform.AddKey(ctx, who, octo.Admission{Line: line}); err != nil {
+		return err
+	}
+	d.log.Info("key admitted", "user", key.User, "admin", key.Admin, "fingerprint", key.Fingerprint)
+	return nil
+}
+
+// inLine says where in a file of keys something is wrong.
+func inLine(path string, number int, err error) error {
+	var e *octo.Error
+	if !errors.As(err, &e) {
+		return fmt.Errorf("%s: line %d: %w", path, number, err)
+	}
+	hint := e.Hint
+	if hint == "" {
+		hint = "write ann@laptop behind the key, or admit it by hand: octo keys:add FILE --user ann"
+	}
+	return octo.Errorf(e.Kind, "%s: line %d: %s", path, number, e.Message).WithHint("%s", hint)
+}
+
 // adviseKeys says how to let the first person in.
 func (d *Daemon) adviseKeys(ctx context.Context) error {
-	keys, err := d.platform.Keys(ctx)
+	keys, err := d.platform.Keys(ctx, octo.Identity{User: "local", Admin: true})
 	if err == nil && len(keys) == 0 {
 		d.log.Warn("nobody is admitted yet: the SSH port opens with the first key; add it with: octo keys:add ~/.ssh/id_ed25519.pub")
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/octohost/octohost/internal/api"
+	"github.com/octohost/octohost/internal/config"
 	"github.com/octohost/octohost/internal/control"
 	"github.com/octohost/octohost/internal/deploy"
 	"github.com/octohost/octohost/internal/git"
@@ -20,6 +21,7 @@ import (
 	"github.com/octohost/octohost/internal/platform"
 	"github.com/octohost/octohost/internal/proxy"
 	"github.com/octohost/octohost/internal/reap"
+	"github.com/octohost/octohost/internal/secret"
 	"github.com/octohost/octohost/internal/sshd"
 )
 
@@ -57,9 +59,11 @@ func (d *Daemon) buildNode() (err error) {
 	if err != nil {
 		return fmt.Errorf("find name of node: %w", err)
 	}
+	d.secrets = secret.New(secret.Config{Store: d.store, Node: name, File: filepath.Join(d.settings.Data, "node.key")})
+	d.config = &config.Versions{Store: d.store, Sealer: d.secrets}
 	d.agent, err = node.New(node.Config{
 		Name: name, Host: d.host, Engine: d.engine, Store: d.store, Proxy: d.proxy,
-		Pools: d.settings.Networks, Record: d.journal.Record, Log: d.log,
+		Env: d.config.Environment, Pools: d.settings.Networks, Record: d.journal.Record, Log: d.log,
 		Facts: octo.Node{Name: name, Version: d.program.Version, Started: time.Now().UTC()},
 	})
 	if err != nil {
@@ -92,7 +96,7 @@ func (d *Daemon) buildDeploy() error {
 	}
 	d.deployer = deploy.New(deploy.Config{
 		Host: d.host, Store: d.store, Source: d.repos, Builder: d.builder(), Images: d.engine, Router: d.proxy,
-		URL: d.site.url, Room: d.room, Memory: int64(d.settings.Build.Memory), CPU: cpu,
+		Readable: d.config.Readable, Defaults: d.config.Ensure, URL: d.site.url, Room: d.room, Memory: int64(d.settings.Build.Memory), CPU: cpu,
 		Record: d.journal.Record, Log: d.log,
 	})
 	d.reaper = reap.New(reap.Config{
@@ -109,7 +113,7 @@ func (d *Daemon) buildPlatform() error {
 		ParseKey: sshd.ParseAuthorizedKey, Record: d.journal.Record, Log: d.log,
 	})
 	d.api = api.NewServer(api.Config{
-		Apps: d.platform, Releases: d.platform, Keys: d.platform, Activity: d.platform,
+		Apps: d.platform, Releases: d.platform, Keys: d.platform, Access: d.platform, Activity: d.platform,
 		Authorize: d.platform.Authorize, Doctor: d.doctor, Version: d.program.Version, Log: d.log,
 	})
 	return nil
@@ -123,7 +127,7 @@ func (d *Daemon) buildSSH() error {
 	d.ssh = sshd.New(sshd.Config{
 		Admitted: d.platform.Admitted,
 		Listen:   func() (net.Listener, error) { return d.listen("ssh", d.settings.SSH) },
-		HostKey:  key, Key: d.platform.Key, Authorize: d.platform.Authorize, Git: d.repos,
+		HostKey:  key, Key: d.platform.Key, Keys: d.platform.WatchKeys, Authorize: d.platform.Authorize, Git: d.repos,
 		CreateApp: func(ctx context.Context, who octo.Identity, app octo.Name) error {
 			_, err := d.platform.CreateApp(ctx, who, app)
 			return err

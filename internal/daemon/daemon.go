@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/octohost/octohost/internal/api"
+	"github.com/octohost/octohost/internal/config"
 	"github.com/octohost/octohost/internal/control"
 	"github.com/octohost/octohost/internal/deploy"
 	"github.com/octohost/octohost/internal/engine/docker"
@@ -26,6 +27,7 @@ import (
 	"github.com/octohost/octohost/internal/platform"
 	"github.com/octohost/octohost/internal/proxy"
 	"github.com/octohost/octohost/internal/reap"
+	"github.com/octohost/octohost/internal/secret"
 	"github.com/octohost/octohost/internal/sshd"
 	"github.com/octohost/octohost/internal/store"
 	"github.com/octohost/octohost/internal/store/bolt"
@@ -59,6 +61,8 @@ type Daemon struct {
 	access *accessLog
 
 	journal  *platform.Journal
+	secrets  *secret.Box
+	config   *config.Versions
 	platform *platform.Platform
 	deployer *deploy.Deployer
 	agent    *node.Agent
@@ -153,6 +157,9 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, d.close()) }()
 	if err := d.authorize(ctx); err != nil {
 		return err
+	}
+	if err := d.secrets.Check(ctx); err != nil { // what runs goes on without
+		d.log.Error("the configuration of apps cannot be read", "err", err)
 	}
 	inside, endInside := context.WithCancel(context.WithoutCancel(ctx))
 	defer endInside()

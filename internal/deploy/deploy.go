@@ -62,12 +62,18 @@ type Config struct {
 	Images  Images
 	Router  Router
 	Runner  Runner
-	URL     func(octo.Name) string // where an app is reached
-	Room    func() error           // says whether there is disk space for a build
-	Memory  int64                  // limit of a build step in bytes
-	CPU     float64                // limit of a build step in cores
-	Record  func(octo.Event)
-	Log     *slog.Logger
+	// Readable returns why containers of a release could not be given its configuration;
+	// nil means that they could, for all that is known.
+	Readable func(ctx context.Context, r octo.Release) error
+	// Defaults sets those variables of an app that are not set, and returns the number
+	// of the configuration that has them all; nil sets none.
+	Defaults func(ctx context.Context, app octo.App, author string, defaults map[string]octo.ConfigDefault) (int, error)
+	URL      func(octo.Name) string // where an app is reached
+	Room     func() error           // says whether there is disk space for a build
+	Memory   int64                  // limit of a build step in bytes
+	CPU      float64                // limit of a build step in cores
+	Record   func(octo.Event)
+	Log      *slog.Logger
 }
 
 // Deployer deploys.
@@ -107,23 +113,42 @@ const noWait = "no-wait"
 func (d *Deployer) create(ctx context.Context, p *printer, push octo.Push) (octo.Release, error) {
 	d.busy.RLock()
 	defer d.busy.RUnlock()
-	release, err := d.prepare(ctx, p, push)
+	release, defaults, err := d.prepare(ctx, p, push)
 	if err != nil {
 		return release, err
 	}
-	settle := func(app octo.App, r *octo.Release) error {
-		r.Settings = app.Settings
-		return nil
-	}
+	settle := d.withDefaults(ctx, push.User, defaults)
 	app, err := d.apps().Get(ctx, string(push.App))
 	if err != nil {
 		return release, missing(push.App, err)
 	}
-	release.Settings = app.Value.Settings
+	if err := settle(app.Value, &release); err != nil {
+		return release, err
+	}
 	if err := d.tasks(ctx, p, release); err != nil {
 		return release, err
 	}
 	return d.release(ctx, release, settle)
+}
+
+// withDefaults returns the settle of a release whose code says what is to be set where
+// nobody has set it.
+func (d *Deployer) withDefaults(ctx context.Context, author string, defaults map[string]octo.ConfigDefault) func(octo.App, *octo.Release) error {
+	var seen, full *octo.Settings // what was there, and what became of it
+	return func(app octo.App, r *octo.Release) error {
+		if seen == nil || !seen.Equal(app.Settings) {
+			settings := app.Settings.Clone()
+			if d.Defaults != nil && len(defaults) > 0 {
+				var err error
+				if settings.Config, err = d.Defaults(ctx, app, author, defaults); err != nil {
+					return err
+				}
+			}
+			seen, full = &app.Settings, &settings
+		}
+		r.Settings = *full
+		return nil
+	}
 }
 
 // launch follows a release to its end.
@@ -160,6 +185,11 @@ func (d *Deployer) release(ctx context.Context, r octo.Release, settle func(octo
 		}
 		if r.Declared == nil {
 			r.Declared = r.Processes // as releases were before they said what the code declares
+		}
+		if d.Readable != nil {
+			if err := d.Readable(ctx, r); err != nil {
+				return r, err
+			}
 		}
 		r.Processes = r.Settings.Over(r.Declared)
 		r.Number = app.Value.Last + 1

@@ -145,7 +145,7 @@ func (w *world) settle() {
 func (w *world) have(app octo.Name, release int) {
 	var running []octo.Instance
 	if release > 0 {
-		running = []octo.Instance{{ID: octo.NewInstanceID(app, octo.Web, release, 1), App: app, Release: release, Phase: octo.PhaseHealthy}}
+		running = []octo.Instance{{ID: octo.NewInstanceID(app, octo.Web, release, 1), App: app, Release: release, Process: octo.Web, Phase: octo.PhaseHealthy}}
 	}
 	docs := store.Docs[[]octo.Instance]{Store: w.store, Prefix: store.HavePrefix}
 	_, _ = docs.Replace(context.Background(), "node", running, store.Any) // it fails when the store closes
@@ -324,19 +324,24 @@ func TestChange(t *testing.T) {
 	require.Equal(t, 2, count(1), "a push takes what was set before")
 
 	require.NoError(t, scale(3, false))
+	require.Contains(t, out.String(), "       web.1 stays\n")
 	require.Contains(t, out.String(), "hello v2 live")
 	require.Equal(t, 3, count(2))
+	require.NoError(t, scale(0, false))
+	require.Contains(t, out.String(), "       web.1 goes\n")
+	require.Contains(t, out.String(), "hello v3 live (nothing of it runs)")
+	require.NoError(t, scale(3, false))
 	require.NoError(t, scale(3, false))
 	require.Contains(t, out.String(), "Nothing to change")
 
 	require.NoError(t, scale(4, true))
 	require.Contains(t, out.String(), "kept for the next release")
-	require.Equal(t, 2, w.app().Live)
+	require.Equal(t, 4, w.app().Live)
 	require.NoError(t, scale(4, false), "what is staged is not yet there")
-	require.Equal(t, 4, count(3))
+	require.Equal(t, 4, count(5))
 
 	require.NoError(t, w.deployer.Rollback(t.Context(), bob, "hello", 1, &out))
-	require.Equal(t, 2, count(4), "the settings come back with the release")
+	require.Equal(t, 2, count(6), "the settings come back with the release")
 	require.Equal(t, 2, *w.app().Formation[octo.Web].Count, "also for the next push")
 	require.ErrorIs(t, w.deployer.Change(t.Context(), octo.Change{App: "none"}, &out), octo.ErrNotFound)
 }

@@ -22,13 +22,17 @@ const routeWait = 10 * time.Second
 // release did not become live.
 func (d *Deployer) follow(ctx context.Context, p *printer, r octo.Release) error {
 	began := time.Now()
-	settled, err := d.watchRollout(ctx, p, r)
+	d.tellKept(ctx, p, r)
+	settled, told, err := d.watchRollout(ctx, p, r)
 	if err != nil {
 		return fmt.Errorf("follow %s: %w", r.Version(), err)
 	}
 	switch settled.Outcome {
 	case octo.Live:
-		return d.live(ctx, p, settled, began)
+		if len(told) > 0 {
+			p.detail("Started, checked and switched in %s", seconds(time.Since(began)))
+		}
+		return d.live(ctx, p, settled)
 	case octo.Superseded:
 		p.warn("%s was overtaken by a newer release before it was live.", r.Version())
 		return octo.Errorf(octo.ErrConflict, "%s was overtaken by a newer release", r.Version())
@@ -40,15 +44,14 @@ func (d *Deployer) follow(ctx context.Context, p *printer, r octo.Release) error
 var errSettled = errors.New("settled")
 
 // watchRollout prints what the instances of r do until its outcome is written.
-func (d *Deployer) watchRollout(ctx context.Context, p *printer, r octo.Release) (octo.Release, error) {
-	settled := r
+func (d *Deployer) watchRollout(ctx context.Context, p *printer, r octo.Release) (octo.Release, sightings, error) {
+	settled, told := r, sightings{}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
 		settled, err = d.awaitOutcome(ctx, r)
 		return errors.Join(err, errSettled)
 	})
 	g.Go(func() error {
-		told := sightings{}
 		have := store.Docs[[]octo.Instance]{Store: d.Store, Prefix: store.HavePrefix}
 		for docs := range have.Watch(ctx) { // what interrupts the watch interrupts the other too, which says so
 			for _, doc := range docs {
@@ -58,9 +61,9 @@ func (d *Deployer) watchRollout(ctx context.Context, p *printer, r octo.Release)
 		return nil
 	})
 	if err := g.Wait(); !errors.Is(err, errSettled) || settled.Outcome == octo.Pending {
-		return settled, err
+		return settled, told, err
 	}
-	return settled, nil
+	return settled, told, nil
 }
 
 // awaitOutcome waits until the rollout of r has ended. What says so is the app's
@@ -96,51 +99,10 @@ func (d *Deployer) outcome(ctx context.Context, r octo.Release) (octo.Release, e
 	return doc.Value, nil
 }
 
-// sightings remembers what was told of each instance of a rollout.
-type sightings map[octo.InstanceID]octo.Phase
-
-// tell prints what is new about the instances of a release.
-func (s sightings) tell(p *printer, r octo.Release, instances []octo.Instance) {
-	for _, i := range instances {
-		if i.App != r.App || i.Release != r.Number {
-			continue
-		}
-		last, seen := s[i.ID]
-		if seen && last == i.Phase {
-			continue
-		}
-		s[i.ID] = i.Phase
-		switch i.Phase {
-		case octo.PhaseStarting:
-			s.starting(p, r, i)
-		case octo.PhaseHealthy:
-			p.detail("%s is healthy%s", i.ShortName(), note(i.Note))
-		case octo.PhaseUnhealthy:
-			p.detail("%s is unhealthy", i.ShortName())
-		}
-	}
-}
-
-func (s sightings) starting(p *printer, r octo.Release, i octo.Instance) {
-	if proc, ok := r.Process(i.Process); ok && proc.Port > 0 {
-		p.detail("Starting %s, waiting for port %d", i.ShortName(), proc.Port)
-		return
-	}
-	p.detail("Starting %s", i.ShortName())
-}
-
-func note(s string) string {
-	if s == "" {
-		return ""
-	}
-	return ": " + s
-}
-
 // live waits until visitors reach the release, and says so.
-func (d *Deployer) live(ctx context.Context, p *printer, r octo.Release, began time.Time) error {
-	web, ok := r.Process(octo.Web)
-	if !ok || web.Count == 0 {
-		p.done("%s %s live (it has no web process) after %s", r.App, r.Version(), seconds(time.Since(p.began)))
+func (d *Deployer) live(ctx context.Context, p *printer, r octo.Release) error {
+	if why := unserved(r); why != "" {
+		p.done("%s %s live (%s) after %s", r.App, r.Version(), why, seconds(time.Since(p.began)))
 		return nil
 	}
 	wait, cancel := context.WithTimeout(ctx, routeWait)
@@ -149,9 +111,23 @@ func (d *Deployer) live(ctx context.Context, p *printer, r octo.Release, began t
 	if err != nil && ctx.Err() == nil {
 		d.Log.Warn("release is live, but not in the proxy's table yet", "app", r.App, "release", r.Number, "err", err)
 	}
-	p.detail("Started, checked and switched in %s", seconds(time.Since(began)))
 	p.done("%s %s live at %s (%s in all)", r.App, r.Version(), d.URL(r.App), seconds(time.Since(p.began)))
 	return nil
+}
+
+// unserved returns why a release answers no requests; "" means that it does.
+func unserved(r octo.Release) string {
+	web, ok := r.Process(octo.Web)
+	runs := slices.ContainsFunc(r.Processes, func(p octo.Process) bool { return p.Count > 0 })
+	switch {
+	case !runs:
+		return "nothing of it runs"
+	case !ok:
+		return "it has no web process"
+	case web.Count == 0:
+		return "no web process runs"
+	}
+	return ""
 }
 
 // failed tells why a release failed, and what still serves.

@@ -12,18 +12,19 @@ import (
 	"github.com/octohost/octohost/internal/octo"
 )
 
-// prepare builds the image of a commit, and works out the release that it makes.
-func (d *Deployer) prepare(ctx context.Context, p *printer, push octo.Push) (octo.Release, error) {
+// prepare builds the image of a commit, and works out the release that it makes, and
+// which variables it wants to be set where nobody has set them.
+func (d *Deployer) prepare(ctx context.Context, p *printer, push octo.Push) (octo.Release, map[string]octo.ConfigDefault, error) {
 	if err := d.Room(); err != nil {
-		return octo.Release{}, err
+		return octo.Release{}, nil, err
 	}
 	m, procfile, err := d.inspect(ctx, push)
 	if err != nil {
-		return octo.Release{}, err
+		return octo.Release{}, nil, err
 	}
 	image, err := d.build(ctx, p, push, m)
 	if err != nil {
-		return octo.Release{}, err
+		return octo.Release{}, nil, err
 	}
 	facts := manifest.ImageFacts{
 		Ports: image.Ports, Env: image.Env,
@@ -31,7 +32,7 @@ func (d *Deployer) prepare(ctx context.Context, p *printer, push octo.Push) (oct
 	}
 	processes, notes, err := manifest.Processes(m, procfile, facts)
 	if err != nil {
-		return octo.Release{}, err
+		return octo.Release{}, nil, err
 	}
 	for _, n := range notes {
 		p.detail("%s", n)
@@ -39,7 +40,7 @@ func (d *Deployer) prepare(ctx context.Context, p *printer, push octo.Push) (oct
 	return octo.Release{
 		App: push.App, Image: image.ID, Commit: push.New, Branch: push.Branch, Declared: processes,
 		Author: push.User, Description: "Deploy " + short(push.New),
-	}, nil
+	}, nil, nil
 }
 
 // inspect reads what the repository says about itself, and refuses what cannot be

@@ -18,6 +18,12 @@ const (
 	LabelInstance = "octohost.instance" // instance id
 	LabelCommit   = "octohost.commit"   // commit that an image was built from
 	LabelCache    = "octohost.cache"    // on images that only make the next build of the app faster
+	LabelOneoff   = "octohost.oneoff"   // on containers that are no instances: what kind of run they are
+
+	// The place is on labels too, since an engine does not tell the address of a
+	// container that does not run.
+	LabelNetwork = "octohost.network"
+	LabelAddress = "octohost.address"
 )
 
 // Spec is a container to start. Nothing of it is published on the machine's own
@@ -27,7 +33,9 @@ type Spec struct {
 	Name    string // unique in the engine
 	Image   string // content id
 	Command []string
+	Bare    bool     // Command takes the place of the image's entrypoint, too
 	Env     []string // NAME=value
+	Files   []File   // that it finds besides those of its image
 	Labels  map[string]string
 
 	Network string // name of a network made by EnsureNetwork
@@ -36,6 +44,13 @@ type Spec struct {
 	Memory int64   // limit in bytes; 0 means none
 	CPU    float64 // limit in cores; 0 means none
 	Pids   int64   // limit of processes and threads; 0 means none
+}
+
+// File is put into a container before its program starts. It belongs to root, and
+// everybody inside may read it. It stays when the container is started again.
+type File struct {
+	Path    string // absolute and clean; directories that are missing are made
+	Content []byte
 }
 
 // State is what the engine says of a container.

@@ -247,7 +247,7 @@ func TestAgent_AddressIsTaken(t *testing.T) {
 		r.stop()
 		require.NoError(r.t, r.fake.Stop(context.Background(), c.ID, time.Second))
 		// Somebody else has the next addresses, and that of the one that ended.
-		r.occupy("10.213.0.5", "10.213.0.6", c.Labels[labelAddress])
+		r.occupy("10.213.0.5", "10.213.0.6", c.Labels[engine.LabelAddress])
 		r.run()
 		after(2 * time.Second)
 		require.Equal(r.t, allThree, r.phases())

@@ -57,8 +57,9 @@ type Config struct {
 	Engine Engine
 	Store  store.Store
 	Proxy  Proxy
-	// Env returns the app's configuration as NAME=value, decrypted.
-	Env    func(ctx context.Context, r octo.Release) ([]string, error)
+	// Env returns the app's configuration, decrypted: variables as NAME=value, and
+	// files.
+	Env    func(ctx context.Context, r octo.Release) ([]string, []engine.File, error)
 	Pools  []string         // prefixes in CIDR notation from which networks are made
 	Record func(octo.Event) // never called by two goroutines at once
 	Log    *slog.Logger
@@ -70,6 +71,8 @@ type Agent struct {
 	cfg   Config
 	ready chan struct{}
 	once  sync.Once // closes ready
+
+	networks *networks
 
 	// addresses are where instances are reached now, by id: string by InstanceID.
 	// Only the loop of Run writes them; reading takes no lock.
@@ -96,7 +99,7 @@ func New(cfg Config) (*Agent, error) {
 		return nil, errors.New("node agent needs a record and a log")
 	}
 	return &Agent{
-		cfg: cfg, ready: make(chan struct{}),
+		cfg: cfg, ready: make(chan struct{}), networks: newNetworks(&cfg),
 		checks: checks{ask: ask, knock: knock, proc: "/proc"},
 	}, nil
 }

@@ -41,7 +41,9 @@ func TestNew_NeedsEverything(t *testing.T) {
 
 func TestAgent_StartsWhatIsWanted(t *testing.T) {
 	inBubble(t, enginetest.FakeConfig{StartDelay: 300 * time.Millisecond}, func(r *rig) {
-		r.env = func(context.Context, octo.Release) ([]string, error) { return []string{"A=b c", "PORT=1"}, nil }
+		r.env = func(context.Context, octo.Release) ([]string, []engine.File, error) {
+			return []string{"A=b c", "PORT=1"}, []engine.File{{Path: "/run/b", Content: []byte("c")}}, nil
+		}
 		r.release(1, octo.Pending)
 		r.run()
 		synctest.Wait()
@@ -63,7 +65,7 @@ func TestAgent_StartsWhatIsWanted(t *testing.T) {
 		require.Equal(r.t, map[string]string{
 			engine.LabelHost: testHost, engine.LabelApp: "hello", engine.LabelRelease: "1", engine.LabelProcess: "web",
 			engine.LabelInstance: "hello.web.v1.1", labelReleased: "1970-01-01T00:00:01Z",
-			labelNetwork: "octohost-01234567-1", labelAddress: c.Address,
+			engine.LabelNetwork: "octohost-01234567-1", engine.LabelAddress: c.Address,
 		}, c.Labels)
 		address, ok := r.agent.Address("hello.web.v1.1")
 		require.True(r.t, ok)

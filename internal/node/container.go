@@ -13,16 +13,10 @@ import (
 	"github.com/octohost/octohost/internal/octo"
 )
 
-// Labels of containers that only the node reads, besides those of package engine.
-const (
-	// labelReleased tells releases of the same number apart: that of an app which was
-	// destroyed, and that of another which was given its name.
-	labelReleased = "octohost.released"
-	// The place is on the label too, since the engine does not tell the address of a
-	// container that does not run.
-	labelNetwork = "octohost.network"
-	labelAddress = "octohost.address"
-)
+// labelReleased is a label that only the node reads: it tells releases of the same
+// number apart, that of an app which was destroyed, and that of another which was
+// given its name.
+const labelReleased = "octohost.released"
 
 // shortHost is how the names of containers and networks tell octohosts apart.
 func shortHost(host string) string {
@@ -70,14 +64,13 @@ func isMeant(c *engine.Container, host string, a octo.Assignment, r *octo.Releas
 // containerSpec is the container of an instance. The app's configuration comes
 // first: it cannot change what octohost says.
 func containerSpec(host string, a octo.Assignment, r *octo.Release, p octo.Process, env []string, at place) engine.Spec {
-	labels := identity(host, a, r)
-	labels[labelNetwork], labels[labelAddress] = at.network, at.address.String()
-	return engine.Spec{
+	spec := engine.Spec{
 		Name: containerName(host, a.Instance), Image: r.Image, Command: p.Command,
-		Env: environment(a, r, p, env), Labels: labels,
-		Network: at.network, Address: at.address.String(),
+		Env: environment(a, r, p, env), Labels: identity(host, a, r),
 		Memory: p.Memory, CPU: p.CPU, Pids: p.Pids,
 	}
+	at.set(&spec)
+	return spec
 }
 
 func environment(a octo.Assignment, r *octo.Release, p octo.Process, config []string) []string {

@@ -43,7 +43,9 @@ func newDockerRig(t testing.TB, e *docker.Engine, image string, envs map[int][]s
 	enginetest.Sweep(t, e, host)
 	r := newRigOn(t, e, host)
 	r.image = image
-	r.env = func(_ context.Context, rel octo.Release) ([]string, error) { return envs[rel.Number], nil }
+	r.env = func(_ context.Context, rel octo.Release) ([]string, []engine.File, error) {
+		return envs[rel.Number], nil, nil
+	}
 	return r
 }
 

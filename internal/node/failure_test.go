@@ -238,7 +238,9 @@ func TestAgent_ImageIsMissing(t *testing.T) {
 
 func TestAgent_ConfigurationCannotBeRead(t *testing.T) {
 	inBubble(t, enginetest.FakeConfig{}, func(r *rig) {
-		r.env = func(context.Context, octo.Release) ([]string, error) { return nil, errors.New("wrong key") }
+		r.env = func(context.Context, octo.Release) ([]string, []engine.File, error) {
+			return nil, nil, errors.New("wrong key")
+		}
 		r.release(1, octo.Pending)
 		r.want(web(1, 1))
 		r.run()

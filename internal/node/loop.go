@@ -29,8 +29,7 @@ type loop struct {
 	tasks sync.WaitGroup
 
 	begin    map[action]func(*instance) // starts the task of an action
-	networks *networks
-	slots    chan struct{} // a token for each container that is being started
+	slots    chan struct{}              // a token for each container that is being started
 	journal  *journal
 	reporter *reporter
 
@@ -48,7 +47,7 @@ type loop struct {
 func newLoop(ctx context.Context, a *Agent) *loop {
 	l := &loop{
 		Agent: a, ctx: ctx, log: a.cfg.Log.With("node", a.cfg.Name), inbox: make(chan func()),
-		networks: newNetworks(&a.cfg), slots: make(chan struct{}, maxStarting),
+		slots:     make(chan struct{}, maxStarting),
 		instances: map[octo.InstanceID]*instance{},
 	}
 	l.begin = map[action]func(*instance){
@@ -118,6 +117,9 @@ func (l *loop) advance(in *instance) {
 	if a == forget {
 		l.forget(in)
 		return
+	}
+	if a == start && l.crowded(in) {
+		a = rest // until the other is forgotten
 	}
 	if in.adopting && in.busy == rest && a != look && a != load && a != adopt {
 		in.adopting = false
@@ -210,6 +212,7 @@ func (l *loop) forget(in *instance) {
 	if a, ok := l.want[in.Instance]; ok && !a.Drain {
 		l.advance(l.create(a, true))
 	}
+	l.room(in)
 	l.settle()
 	l.changed()
 }

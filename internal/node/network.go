@@ -228,11 +228,11 @@ func parseRange(s string) (netip.Prefix, error) {
 
 // placeOf is where a container is, or will be when it runs again.
 func placeOf(c engine.Container) place {
-	addr, err := netip.ParseAddr(c.Labels[labelAddress])
+	addr, err := netip.ParseAddr(c.Labels[engine.LabelAddress])
 	if err != nil {
 		return place{}
 	}
-	return place{c.Labels[labelNetwork], addr}
+	return place{c.Labels[engine.LabelNetwork], addr}
 }
 
 // placesOf returns the places of containers, in the order of their last start.

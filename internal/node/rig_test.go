@@ -39,7 +39,7 @@ type rig struct {
 	image  string
 	pools  []string
 	blind  bool // every address answers well, without a look at who is there
-	env    func(context.Context, octo.Release) ([]string, error)
+	env    func(context.Context, octo.Release) ([]string, []engine.File, error)
 
 	mu     sync.Mutex
 	events []octo.Event

@@ -83,41 +83,34 @@ func (l *loop) startContainer(ctx context.Context, a octo.Assignment, r *octo.Re
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	var env []string
+	var files []engine.File
 	if l.cfg.Env != nil {
-		if env, err = l.cfg.Env(ctx, *r); err != nil {
+		if env, files, err = l.cfg.Env(ctx, *r); err != nil {
 			return engine.Container{}, fmt.Errorf("read configuration: %w", err)
 		}
 	}
-	return l.startSomewhere(ctx, a, func(at place) engine.Spec { return containerSpec(l.cfg.Host, a, r, p, env, at) })
+	return l.startSomewhere(ctx, a, func(at place) engine.Spec {
+		spec := containerSpec(l.cfg.Host, a, r, p, env, at)
+		spec.Files = files
+		return spec
+	})
 }
 
 // startSomewhere starts a container at the first place that is free. The engine says
 // in one word that an address is taken, and that a name is; a container of the same
 // instance tells them apart, and is looked at by the caller.
-func (l *loop) startSomewhere(ctx context.Context, a octo.Assignment, spec func(place) engine.Spec) (engine.Container, error) {
-	var lastErr error
-	for range maxPlaces {
-		at, err := l.networks.take(ctx)
-		if err != nil {
-			return engine.Container{}, err
-		}
+func (l *loop) startSomewhere(ctx context.Context, a octo.Assignment, spec func(place) engine.Spec) (c engine.Container, err error) {
+	err = l.networks.somewhere(ctx, func(at place) (err error) {
 		failpoint.Hit("node-before-start")
-		c, err := l.cfg.Engine.Start(ctx, spec(at))
-		if err == nil {
-			return c, nil
+		if c, err = l.cfg.Engine.Start(ctx, spec(at)); !errors.Is(err, octo.ErrConflict) {
+			return err
 		}
-		l.networks.free(at)
-		lastErr = err
-		if !errors.Is(err, octo.ErrConflict) {
-			l.networks.forget(at.network) // perhaps it is what is missing
-			break
+		if cs, lookErr := l.find(ctx, a.Instance, ""); lookErr != nil || len(cs) > 0 {
+			return errors.Join(errClash, lookErr)
 		}
-		cs, err := l.find(ctx, a.Instance, "")
-		if err != nil || len(cs) > 0 {
-			return engine.Container{}, errors.Join(errClash, err)
-		}
-	}
-	return engine.Container{}, lastErr
+		return err
+	})
+	return c, err
 }
 
 // errClash says that the instance has a container that was not known of.

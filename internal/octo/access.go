@@ -1,28 +1,6 @@
 package octo
 
-import "time"
-
-// Key admits a person, or a machine that deploys: the SSH public key that proves who
-// they are.
-type Key struct {
-	Fingerprint string    `json:"fingerprint"` // SHA256:…, as ssh-keygen -l prints it
-	User        string    `json:"user"`
-	Admin       bool      `json:"admin,omitempty"` // may do everything on this octohost
-	App         Name      `json:"app,omitempty"`   // a deploy key: opens this app only, to push and to look
-	Comment     string    `json:"comment,omitempty"`
-	Public      string    `json:"public"` // "ssh-ed25519 AAAA…", without comment
-	Added       time.Time `json:"added"`
-	Expires     time.Time `json:"expires,omitzero"` // it opens nothing from then on; zero means never
-}
-
-// Identity is who asks, as the door that let them in has established.
-type Identity struct {
-	User   string `json:"user"`
-	Admin  bool   `json:"admin"`
-	Key    string `json:"key,omitempty"`    // fingerprint; empty on the local socket
-	App    Name   `json:"app,omitempty"`    // of a deploy key: the only app that it opens
-	Remote string `json:"remote,omitempty"` // address that they come from; empty on the local socket
-}
+import "slices"
 
 // Role is what somebody may do with one app.
 type Role string
@@ -33,6 +11,41 @@ const (
 	RoleDeployer Role = "deployer" // push, configure, scale, run
 	RoleViewer   Role = "viewer"   // look, but not at the values of its configuration
 )
+
+// Roles returns every role, the strongest first.
+func Roles() []Role { return []Role{RoleOwner, RoleDeployer, RoleViewer} }
+
+// ParseRole returns the role of that name, or ErrInvalid.
+func ParseRole(s string) (Role, error) {
+	if r := Role(s); slices.Contains(Roles(), r) {
+		return r, nil
+	}
+	return "", Errorf(ErrInvalid, "%s is not a role", quoteShort(s)).WithHint("it may be owner, deployer or viewer")
+}
+
+// Article returns the role with an article: "an owner".
+func (r Role) Article() string {
+	if r == RoleOwner {
+		return "an owner"
+	}
+	return "a " + string(r)
+}
+
+// Grant is the role that somebody has on an app.
+type Grant struct {
+	User string `json:"user"`
+	Role Role   `json:"role"`
+	Keys int    `json:"keys"` // how many keys admit them; without one they cannot come in yet
+}
+
+// User is a person, as their keys and roles show them.
+type User struct {
+	Name  string        `json:"name"`
+	Admin bool          `json:"admin"`           // by one of their keys
+	Keys  int           `json:"keys"`            // that admit them; without one they cannot come in
+	Owns  []Name        `json:"owns"`            // apps that belong to them
+	Roles map[Name]Role `json:"roles,omitempty"` // on apps of others
+}
 
 // Role returns the role of a user; "" means none.
 func (a *App) Role(user string) Role {
@@ -58,6 +71,20 @@ const (
 	ActionAppManage Action = "app.manage" // owner: destroy, say who may do what
 	ActionAdmin     Action = "admin"      // keys, nodes, the machine
 )
+
+// Actions returns every action.
+func Actions() []Action {
+	return []Action{
+		ActionNone, ActionAppList, ActionAppCreate, ActionAppRead, ActionAppDeploy,
+		ActionAppChange, ActionAppSecret, ActionAppRun, ActionAppManage, ActionAdmin,
+	}
+}
+
+// PerApp reports whether the action is on one app.
+func (a Action) PerApp() bool {
+	_, perApp := a.needs()
+	return perApp
+}
 
 // needs says which role an action on an app needs.
 func (a Action) needs() (Role, bool) {
@@ -124,7 +151,7 @@ func allowedRole(who Identity, has, needed Role, app *App) error {
 	case has == "":
 		return NoSuchApp(app.Name)
 	}
-	return Errorf(ErrDenied, "%s is a %s of %s, and this needs a %s", who.User, has, app.Name, needed).WithHint("ask its owner, %s: octo access:add %s %s -a %s", app.Owner, who.User, needed, app.Name)
+	return Errorf(ErrDenied, "%s is %s of %s, and this needs %s", who.User, has.Article(), app.Name, needed.Article()).WithHint("ask its owner, %s: octo access:add %s %s -a %s", app.Owner, who.User, needed, app.Name)
 }
 
 func denied(who Identity, what Action) error {

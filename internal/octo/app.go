@@ -14,11 +14,13 @@ type App struct {
 
 	// Branch is the only branch that deploys; empty means main or master.
 	Branch string `json:"branch,omitempty"`
-	// Domains are hosts it answers on besides its default one.
-	Domains []string `json:"domains,omitempty"`
 
 	// Access is what people besides the owner may do.
 	Access map[string]Role `json:"access,omitempty"`
+	// Edge is what it wants of the proxy, and Maintenance keeps its visitors away. Both
+	// hold at once, and whatever is released: they are no part of a release.
+	Edge        Edge         `json:"edge,omitzero"`
+	Maintenance *Maintenance `json:"maintenance,omitempty"`
 	// Settings are those that the next release is made with.
 	Settings
 

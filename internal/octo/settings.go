@@ -51,8 +51,11 @@ func (s Settings) Over(declared []Process) []Process {
 		setIf(&p.CPU, f.CPU)
 		setIf(&p.Pids, f.Pids)
 		p.Restarts = f.Restarts
-		if f.Stopped {
+		switch {
+		case f.Stopped:
 			p.Count = 0
+		case p.Singleton:
+			p.Count = min(p.Count, 1)
 		}
 	}
 	return out

@@ -6,10 +6,11 @@ import "time"
 type AppStatus struct {
 	App
 	State     AppState `json:"state"`
-	URL       string   `json:"url"`       // where it is reached, as far as this octohost knows
-	GitURL    string   `json:"git_url"`   // where to push
-	Instances int      `json:"instances"` // wanted
-	Healthy   int      `json:"healthy"`   // of them healthy
+	URL       string   `json:"url"`               // where it is reached, as far as this octohost knows
+	GitURL    string   `json:"git_url"`           // where to push
+	Domains   []string `json:"domains,omitempty"` // names it answers to besides that in URL, without redirects
+	Instances int      `json:"instances"`         // wanted
+	Healthy   int      `json:"healthy"`           // of them healthy
 }
 
 // AppState sums up how an app is.

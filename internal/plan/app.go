@@ -19,9 +19,10 @@ type appPlan struct {
 func newAppPlan(app *octo.App, ix *index) *appPlan {
 	p := &appPlan{app: app, ix: ix, copies: ix.copies[app.Name]}
 	if !app.Destroying && app.Release > 0 {
-		p.target = ix.world.Releases[Ref{app.Name, app.Release}]
+		p.target = atMostOne(ix.world.Releases[Ref{app.Name, app.Release}])
 	}
 	slices.SortFunc(p.copies, func(a, b *copyOf) int { return cmp.Compare(a.Instance, b.Instance) })
+	p.compare()
 	return p
 }
 
@@ -31,7 +32,11 @@ func (p *appPlan) run() {
 		return // the release's document is not here yet: change nothing
 	}
 	for _, proc := range p.target.Processes {
-		p.scale(proc)
+		if p.exclusive(proc) {
+			p.exchange(proc)
+		} else {
+			p.scale(proc)
+		}
 	}
 	p.retire()
 	p.judge()
@@ -42,13 +47,13 @@ func (p *appPlan) forgetGone() {
 	p.copies = slices.DeleteFunc(p.copies, func(c *copyOf) bool { return c.Drain && c.known && !c.seen })
 }
 
-// of returns the copies of a process that are to stay: those of the target, and
-// those of other releases.
+// of returns the copies of a process that are to stay: those that are current, and
+// the others.
 func (p *appPlan) of(process octo.Name) (current, old []*copyOf) {
 	for _, c := range p.copies {
 		switch {
 		case c.Drain || c.Process != process:
-		case c.Release == p.target.Number:
+		case p.current(c):
 			current = append(current, c)
 		default:
 			old = append(old, c)
@@ -56,6 +61,18 @@ func (p *appPlan) of(process octo.Name) (current, old []*copyOf) {
 	}
 	return current, old
 }
+
+// current reports whether a copy is one of the target: made for it, or adopted. While
+// the target rolls out only healthy copies are adopted: what it is made of works.
+func (p *appPlan) current(c *copyOf) bool {
+	if p.target.Number == 0 || c.Release == p.target.Number {
+		return p.target.Number > 0
+	}
+	return c.adoptable && (p.settled() || c.healthy())
+}
+
+// settled reports whether the target has been live: then it is not judged any more.
+func (p *appPlan) settled() bool { return p.target.Outcome == octo.Live }
 
 func healthy(cs []*copyOf) int {
 	n := 0
@@ -71,9 +88,6 @@ func healthy(cs []*copyOf) int {
 // ones still serve, only a few start at a time.
 func (p *appPlan) scale(proc octo.Process) {
 	current, old := p.of(proc.Name)
-	for _, c := range surplus(current, proc.Count) {
-		c.Drain = true
-	}
 	missing := proc.Count - len(current)
 	if len(old) > 0 {
 		surge := max(1, proc.Count/4)
@@ -98,17 +112,23 @@ func surplus(cs []*copyOf, want int) []*copyOf {
 			}
 			return -1
 		}
-		return -cmp.Compare(a.Instance, b.Instance)
+		return cmp.Or(-cmp.Compare(a.Release, b.Release), -cmp.Compare(a.Instance.Ordinal(), b.Instance.Ordinal()))
 	})
 	return order[:len(cs)-want]
 }
 
-// add places one more copy of a process of the target, if any node takes it.
+// add places one more copy of a process of the target, if any node takes it. It has an
+// ordinal of its own among all that may be current together: people call it by that.
 func (p *appPlan) add(process octo.Name) {
-	siblings, used := map[string]int{}, map[octo.InstanceID]bool{}
+	siblings, used := map[string]int{}, map[int]bool{}
 	for _, c := range p.copies {
-		used[c.Instance] = true
-		if c.Process == process && !c.Drain {
+		if c.Process != process {
+			continue
+		}
+		if c.Release == p.target.Number || !c.Drain && c.adoptable {
+			used[c.Instance.Ordinal()] = true
+		}
+		if !c.Drain {
 			siblings[c.node]++
 		}
 	}
@@ -117,7 +137,7 @@ func (p *appPlan) add(process octo.Name) {
 		return
 	}
 	n := 1
-	for used[octo.NewInstanceID(p.app.Name, process, p.target.Number, n)] {
+	for used[n] {
 		n++
 	}
 	c := &copyOf{node: node, Assignment: octo.Assignment{
@@ -143,20 +163,35 @@ func (p *appPlan) ready() bool {
 // complete reports whether every copy that the target wants is healthy.
 func (p *appPlan) complete() bool {
 	for _, proc := range p.target.Processes {
-		current, _ := p.of(proc.Name)
-		if healthy(current) < proc.Count {
+		if !p.full(proc) {
 			return false
 		}
 	}
 	return p.target.Number > 0
 }
 
-// retire lets older copies go as healthy ones of the target take their place.
+// full reports whether every copy of a process that the target wants is healthy.
+func (p *appPlan) full(proc octo.Process) bool {
+	current, _ := p.of(proc.Name)
+	return healthy(current) >= proc.Count
+}
+
+// retire lets copies go that are not needed: of the target, those that are too many,
+// and older ones as healthy ones of the target take their place. Before the target is
+// complete it may still fail, and nothing is taken away that would have to come back.
 func (p *appPlan) retire() {
 	ready, complete := p.ready(), p.complete()
+	if complete || p.settled() {
+		for _, proc := range p.target.Processes {
+			current, _ := p.of(proc.Name)
+			for _, c := range surplus(current, proc.Count) {
+				c.Drain = true
+			}
+		}
+	}
 	kept := map[octo.Name]int{}
 	for _, c := range p.copies {
-		if c.Drain || (p.target.Number > 0 && c.Release == p.target.Number) {
+		if c.Drain || p.current(c) {
 			continue
 		}
 		proc, wanted := p.target.Process(c.Process)
@@ -164,9 +199,9 @@ func (p *appPlan) retire() {
 		switch {
 		case p.target.Number == 0 || complete:
 			c.Drain = true
-		case !c.healthy() && c.known && c.Release != p.app.Live:
+		case !c.healthy() && c.known && !c.returns:
 			c.Drain = true // of no use: neither serving nor what we would go back to
-		case ready && wanted && kept[c.Process] >= proc.Count-healthy(current):
+		case ready && wanted && proc.Count > 0 && kept[c.Process] >= proc.Count-healthy(current):
 			c.Drain = true
 		default:
 			kept[c.Process]++
@@ -186,7 +221,7 @@ func (p *appPlan) judge() {
 	}
 	if failure, failed := p.failure(); failed {
 		p.verdict(p.target.Number, octo.Failed, failure)
-	} else if p.target.Outcome == octo.Live || p.complete() {
+	} else if p.settled() || p.complete() {
 		p.verdict(p.target.Number, octo.Live, nil)
 	}
 }
@@ -212,39 +247,44 @@ func (p *appPlan) verdict(n int, o octo.Outcome, f *octo.Failure) {
 	p.verdicts = append(p.verdicts, Verdict{Ref: Ref{p.app.Name, n}, Outcome: o, Failure: f})
 }
 
-// route sends the app's hosts to its healthy web copies. Those of the target take
-// part once all of its processes are ready, or when no other copy is healthy.
+// route sends the app's hosts to its healthy web copies: to those of what was live,
+// and to those made for the target once all of its processes are ready. When there are
+// none, any that is healthy will do.
 func (p *appPlan) route() octo.Route {
-	r := octo.Route{App: p.app.Name, Release: p.app.Live, Hosts: p.hosts()}
+	r := octo.Route{App: p.app.Name, Release: p.app.Live}
 	current, old := p.of(octo.Web)
-	serving := routable(old)
-	if next := routable(current); len(next) > 0 && (len(serving) == 0 || p.ready()) {
-		serving = append(serving, next...)
+	all := append(current, old...)
+	ready := p.ready()
+	if ready {
 		r.Release = p.target.Number
 	}
-	slices.SortFunc(serving, func(a, b octo.Backend) int { return cmp.Compare(a.Instance, b.Instance) })
-	r.Backends = serving
-	if len(serving) == 0 {
+	r.Backends = routable(all, func(c *copyOf) bool { return c.returns || ready && p.current(c) })
+	if len(r.Backends) == 0 {
+		r.Backends = routable(current, anyCopy)
+		if len(r.Backends) > 0 {
+			r.Release = p.target.Number
+		}
+	}
+	if len(r.Backends) == 0 {
+		r.Backends = routable(old, anyCopy)
+	}
+	if len(r.Backends) == 0 {
 		// One that ended once is started again at once: visitors wait for it.
-		r.Crashed = slices.ContainsFunc(append(current, old...), func(c *copyOf) bool { return c.seen && c.state.Phase == octo.PhaseFailed })
+		r.Crashed = slices.ContainsFunc(all, func(c *copyOf) bool { return c.seen && c.state.Phase == octo.PhaseFailed })
 	}
 	return r
 }
 
-func routable(cs []*copyOf) []octo.Backend {
+func anyCopy(*copyOf) bool { return true }
+
+// routable returns those of the copies that are healthy and fit, sorted.
+func routable(cs []*copyOf, fits func(*copyOf) bool) []octo.Backend {
 	var out []octo.Backend
 	for _, c := range cs {
-		if c.healthy() {
+		if c.healthy() && fits(c) {
 			out = append(out, octo.Backend{Instance: c.Instance, Node: c.node})
 		}
 	}
+	slices.SortFunc(out, func(a, b octo.Backend) int { return cmp.Compare(a.Instance, b.Instance) })
 	return out
-}
-
-func (p *appPlan) hosts() []string {
-	hosts := make([]string, 0, 1+len(p.app.Domains))
-	if p.ix.world.Domain != "" {
-		hosts = append(hosts, string(p.app.Name)+"."+p.ix.world.Domain)
-	}
-	return append(hosts, p.app.Domains...)
 }

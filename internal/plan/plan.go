@@ -19,6 +19,7 @@ type World struct {
 	Have     map[string][]octo.Instance   // what each node reports; a node without entry is in doubt
 	Want     map[string][]octo.Assignment // what each node was told last
 	Domain   string                       // apps answer on <app>.<Domain>
+	Domains  []octo.Domain                // the other names of apps, sorted by host
 }
 
 // Ref names a release.
@@ -61,7 +62,7 @@ func Next(w World) Documents {
 		}
 		docs.Verdicts = append(docs.Verdicts, p.verdicts...)
 		if !p.app.Destroying {
-			docs.Routes = append(docs.Routes, p.route())
+			docs.Routes = append(docs.Routes, p.front(p.route()))
 		}
 	}
 	for _, as := range docs.Want {
@@ -78,6 +79,9 @@ type copyOf struct {
 	state octo.Instance // zero (pending) when the node has not reported it
 	known bool          // the node reports, so that absence means something
 	seen  bool          // the node reported this instance
+
+	adoptable bool // of another release, and as good as one of the target
+	returns   bool // of what the app goes back to when the target fails
 }
 
 func (c *copyOf) healthy() bool { return c.seen && c.state.Phase == octo.PhaseHealthy }
@@ -87,6 +91,7 @@ type index struct {
 	world  World
 	copies map[octo.Name][]*copyOf
 	load   map[string]*load
+	names  map[octo.Name][]octo.Domain
 }
 
 // load is what is already placed on a node.
@@ -97,7 +102,10 @@ type load struct {
 }
 
 func newIndex(w World) *index {
-	ix := &index{world: w, copies: map[octo.Name][]*copyOf{}, load: map[string]*load{}}
+	ix := &index{world: w, copies: map[octo.Name][]*copyOf{}, load: map[string]*load{}, names: make(map[octo.Name][]octo.Domain, len(w.Domains))}
+	for _, d := range w.Domains {
+		ix.names[d.App] = append(ix.names[d.App], d)
+	}
 	for _, n := range w.Nodes {
 		ix.load[n.Name] = &load{node: n}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 
 	"github.com/octohost/octohost/internal/octo"
@@ -18,15 +19,38 @@ func (p *Platform) keys() store.Docs[octo.Key] {
 // split the key in two.
 func keyName(fingerprint string) string { return strings.ReplaceAll(fingerprint, "/", "_") }
 
-// Keys returns all keys.
-func (p *Platform) Keys(ctx context.Context) ([]octo.Key, error) {
+// Keys returns the keys that who may see: admins all, others their own and the deploy
+// keys of apps that are theirs.
+func (p *Platform) Keys(ctx context.Context, who octo.Identity) ([]octo.Key, error) {
 	docs, err := p.keys().All(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list keys: %w", err)
 	}
+	owns, err := p.may(ctx, who, octo.ActionAppManage)
+	if err != nil {
+		return nil, err
+	}
 	keys := make([]octo.Key, 0, len(docs))
 	for _, d := range docs {
-		keys = append(keys, d.Value)
+		k := d.Value
+		if k.User == who.User || k.App != "" && owns(k.App) || octo.Allowed(who, octo.ActionAdmin, nil) == nil {
+			keys = append(keys, k)
+		}
+	}
+	return keys, nil
+}
+
+// DeployKeys returns the deploy keys of an app.
+func (p *Platform) DeployKeys(ctx context.Context, app octo.Name) ([]octo.Key, error) {
+	docs, err := p.keys().All(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list keys: %w", err)
+	}
+	keys := []octo.Key{}
+	for _, d := range docs {
+		if d.Value.App == app {
+			keys = append(keys, d.Value)
+		}
 	}
 	return keys, nil
 }
@@ -37,102 +61,181 @@ func (p *Platform) Key(ctx context.Context, fingerprint string) (octo.Key, error
 	return doc.Value, err
 }
 
-// AddKey admits user with a public key. The first key of all belongs to an admin,
-// or there would be nobody to add a second.
-func (p *Platform) AddKey(ctx context.Context, who octo.Identity, user string, admin bool, authorized string) (octo.Key, error) {
-	key, err := p.ParseKey(authorized)
+// WatchKeys yields every key, first and after each change.
+func (p *Platform) WatchKeys(ctx context.Context) iter.Seq2[[]octo.Key, error] {
+	return func(yield func([]octo.Key, error) bool) {
+		for docs, err := range p.keys().Watch(ctx) {
+			keys := make([]octo.Key, 0, len(docs))
+			for _, d := range docs {
+				keys = append(keys, d.Value)
+			}
+			if !yield(keys, err) {
+				return
+			}
+		}
+	}
+}
+
+// AddKey admits somebody, or a machine that deploys. The first key of a person
+// belongs to an admin, or there would be nobody to add a second.
+func (p *Platform) AddKey(ctx context.Context, who octo.Identity, wish octo.Admission) (octo.Key, error) {
+	key, err := p.parseKey(wish)
 	if err != nil {
 		return octo.Key{}, err
 	}
-	if user == "" {
-		user = userFrom(key.Comment)
+	if wish.App != "" {
+		if err := p.mayGetKeys(ctx, wish.App); err != nil {
+			return octo.Key{}, err
+		}
+	} else if !key.Admin {
+		if key.Admin, err = p.nobody(ctx); err != nil {
+			return octo.Key{}, err
+		}
 	}
-	if _, err := octo.ParseName(user); err != nil {
-		return octo.Key{}, octo.Errorf(octo.ErrInvalid, "%.64q cannot be a user's name", user).WithHint("name the user with --user, for example --user ann")
-	}
-	first, err := p.noKeys(ctx)
-	if err != nil {
-		return octo.Key{}, err
-	}
-	key.User, key.Admin, key.Added = user, admin || first, now()
 	_, err = p.keys().Create(ctx, keyName(key.Fingerprint), key)
 	if errors.Is(err, octo.ErrConflict) {
-		return octo.Key{}, p.taken(ctx, key)
+		return octo.Key{}, p.taken(ctx, who, key)
 	}
 	if err != nil {
 		return octo.Key{}, fmt.Errorf("write key: %w", err)
 	}
-	p.Record(octo.Event{Kind: octo.EventKeyAdded, User: who.User, Message: fmt.Sprintf("key %s of %s added", key.Fingerprint, user)})
+	if wish.App != "" { // a key must not outlive an app that goes: its name may be another's soon
+		if err := p.mayGetKeys(ctx, wish.App); err != nil {
+			return octo.Key{}, errors.Join(err, p.keys().Delete(ctx, keyName(key.Fingerprint)))
+		}
+	}
+	p.Record(octo.Event{Kind: octo.EventKeyAdded, App: key.App, User: who.User, Message: fmt.Sprintf("key %s of %s added", key.Fingerprint, key.User)})
 	return key, nil
 }
 
-func (p *Platform) taken(ctx context.Context, key octo.Key) error {
+// parseKey checks a wish, and returns the key that it would make.
+func (p *Platform) parseKey(wish octo.Admission) (octo.Key, error) {
+	key, err := p.ParseKey(wish.Line)
+	if err != nil {
+		return key, err
+	}
+	switch {
+	case wish.App != "" && wish.Admin:
+		return key, octo.Errorf(octo.ErrInvalid, "a deploy key opens one app only, so it cannot be an admin's").WithHint("leave out one of the two")
+	case !wish.Expires.IsZero() && !wish.Expires.After(now()):
+		return key, octo.Errorf(octo.ErrInvalid, "the key would have expired already, on %s", wish.Expires.UTC().Format("2006-01-02 15:04 MST"))
+	}
+	user := wish.User
+	if user == "" {
+		if user, err = octo.UserFrom(key.Comment); err != nil {
+			return key, err
+		}
+	}
+	if _, err := octo.ParseName(user); err != nil {
+		return key, octo.Errorf(octo.ErrInvalid, "%.64q cannot be a user's name", user).WithHint("use lower-case letters, digits and hyphens, for example ann")
+	}
+	if wish.App != "" {
+		user = octo.DeployUser(wish.App, user)
+	}
+	key.User, key.Admin, key.App, key.Expires, key.Added = user, wish.Admin, wish.App, wish.Expires.UTC(), now()
+	return key, nil
+}
+
+// mayGetKeys says whether an app is there to stay.
+func (p *Platform) mayGetKeys(ctx context.Context, name octo.Name) error {
+	app, err := p.app(ctx, name)
+	if err == nil && app.Destroying {
+		err = octo.NoSuchApp(name)
+	}
+	return err
+}
+
+// taken is the answer about a key that is admitted already. Whose it is only admins
+// get to know, and who has it themselves.
+func (p *Platform) taken(ctx context.Context, who octo.Identity, key octo.Key) error {
 	old, err := p.Key(ctx, key.Fingerprint)
 	if err != nil {
 		return fmt.Errorf("read key: %w", err)
+	}
+	if octo.Allowed(who, octo.ActionAdmin, nil) != nil && old.User != key.User {
+		return octo.Errorf(octo.ErrConflict, "this key is in use already").WithHint("make one of its own for each purpose: ssh-keygen -t ed25519 -f ci")
 	}
 	return octo.Errorf(octo.ErrConflict, "this key already belongs to %s", old.User).
 		WithHint("remove it first: octo keys:remove %s", key.Fingerprint)
 }
 
-func (p *Platform) noKeys(ctx context.Context) (bool, error) {
-	keys, err := p.Store.List(ctx, store.KeysPrefix)
+// nobody reports whether no person is admitted yet.
+func (p *Platform) nobody(ctx context.Context) (bool, error) {
+	docs, err := p.keys().All(ctx)
 	if err != nil {
 		return false, fmt.Errorf("list keys: %w", err)
 	}
-	return len(keys) == 0, nil
+	for _, d := range docs {
+		if d.Value.App == "" {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // Admitted returns when somebody has been admitted.
 func (p *Platform) Admitted(ctx context.Context) error {
-	for entries, err := range p.Store.Watch(ctx, store.KeysPrefix) {
-		if err == nil && len(entries) > 0 {
+	for keys, err := range p.WatchKeys(ctx) {
+		if err == nil && len(keys) > 0 {
 			return nil
 		}
 	}
 	return ctx.Err()
 }
 
-// RemoveKey takes a key away. The last key of an admin stays.
-func (p *Platform) RemoveKey(ctx context.Context, who octo.Identity, fingerprint string) error {
+// RemoveKey takes a key away; with an app, only if it is one of its deploy keys. The
+// last key of an admin stays.
+func (p *Platform) RemoveKey(ctx context.Context, who octo.Identity, app octo.Name, fingerprint string) error {
 	key, err := p.Key(ctx, fingerprint)
-	if errors.Is(err, octo.ErrNotFound) {
+	if errors.Is(err, octo.ErrNotFound) || err == nil && app != "" && key.App != app {
 		return octo.Errorf(octo.ErrNotFound, "no key %.80q", fingerprint).WithHint("list them with: octo keys")
 	}
 	if err != nil {
 		return fmt.Errorf("read key: %w", err)
 	}
-	keys, err := p.Keys(ctx)
-	if err != nil {
+	if err := p.mayGo(ctx, key); err != nil {
 		return err
-	}
-	admins := 0
-	for _, k := range keys {
-		if k.Admin {
-			admins++
-		}
-	}
-	if key.Admin && admins == 1 && len(keys) > 1 {
-		return octo.Errorf(octo.ErrConflict, "this is the last key of an admin").WithHint("add another first: octo keys:add --admin FILE")
 	}
 	if err := p.keys().Delete(ctx, keyName(fingerprint)); err != nil {
 		return fmt.Errorf("delete key: %w", err)
 	}
-	p.Record(octo.Event{Kind: octo.EventKeyRemoved, User: who.User, Message: fmt.Sprintf("key %s of %s removed", key.Fingerprint, key.User)})
+	p.Record(octo.Event{Kind: octo.EventKeyRemoved, App: key.App, User: who.User, Message: fmt.Sprintf("key %s of %s removed", key.Fingerprint, key.User)})
 	return nil
 }
 
-// userFrom makes a user's name from a key's comment, "ann@laptop".
-func userFrom(comment string) string {
-	name, _, _ := strings.Cut(strings.ToLower(comment), "@")
-	name = strings.Map(func(r rune) rune {
-		if r == '-' || r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
-			return r
-		}
-		return -1
-	}, name)
-	if _, err := octo.ParseName(name); err != nil {
-		return "admin"
+// mayGo refuses to take the last key of an admin away from those who would be left
+// without one.
+func (p *Platform) mayGo(ctx context.Context, key octo.Key) error {
+	if !key.Admin {
+		return nil
 	}
-	return name
+	docs, err := p.keys().All(ctx)
+	if err != nil {
+		return fmt.Errorf("list keys: %w", err)
+	}
+	for _, d := range docs {
+		if k := d.Value; k.Admin && k.Fingerprint != key.Fingerprint && !k.Expired(now()) {
+			return nil
+		}
+	}
+	if len(docs) == 1 {
+		return nil
+	}
+	return octo.Errorf(octo.ErrConflict, "this is the last key of an admin").WithHint("add another first: octo keys:add --admin FILE")
+}
+
+// admits says whether the key that somebody came in with still stands for them: they
+// may have been here for long.
+func (p *Platform) admits(ctx context.Context, who octo.Identity) error {
+	if who.Key == "" { // of the local socket
+		return nil
+	}
+	key, err := p.Key(ctx, who.Key)
+	if errors.Is(err, octo.ErrNotFound) || err == nil && key.Identity(who.Remote) != who {
+		return octo.NotAdmitted()
+	}
+	if err != nil {
+		return fmt.Errorf("read key: %w", err)
+	}
+	return key.Check(now())
 }

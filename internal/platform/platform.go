@@ -56,6 +56,9 @@ func (p *Platform) have() store.Docs[[]octo.Instance] {
 // Authorize decides whether who may do what to app ("" where the action has none).
 // It is asked before every request, push and command.
 func (p *Platform) Authorize(ctx context.Context, who octo.Identity, what octo.Action, name octo.Name) error {
+	if err := p.admits(ctx, who); err != nil {
+		return err
+	}
 	if name == "" {
 		return octo.Allowed(who, what, nil)
 	}
@@ -85,18 +88,23 @@ func (p *Platform) Branch(ctx context.Context, name octo.Name) (string, error) {
 
 // sees returns a function that says which apps who may see.
 func (p *Platform) sees(ctx context.Context, who octo.Identity) (func(octo.Name) bool, error) {
-	if who.Admin {
+	return p.may(ctx, who, octo.ActionAppRead)
+}
+
+// may returns a function that says to which apps who may do something.
+func (p *Platform) may(ctx context.Context, who octo.Identity, what octo.Action) (func(octo.Name) bool, error) {
+	if octo.Allowed(who, octo.ActionAdmin, nil) == nil {
 		return func(octo.Name) bool { return true }, nil
 	}
 	docs, err := p.apps().All(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list apps: %w", err)
 	}
-	visible := map[octo.Name]bool{}
+	allowed := map[octo.Name]bool{}
 	for _, d := range docs {
-		visible[d.Value.Name] = octo.Allowed(who, octo.ActionAppRead, &d.Value) == nil
+		allowed[d.Value.Name] = octo.Allowed(who, what, &d.Value) == nil
 	}
-	return func(app octo.Name) bool { return visible[app] }, nil
+	return func(app octo.Name) bool { return allowed[app] }, nil
 }
 
 func now() time.Time { return time.Now().UTC() }

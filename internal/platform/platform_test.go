@@ -160,38 +160,6 @@ func TestApp_State(t *testing.T) {
 	require.Equal(t, octo.StateDestroying, put(octo.App{Name: "hello", Release: 1, Live: 1, Destroying: true}, two, nil).State)
 }
 
-func TestKeys(t *testing.T) {
-	w := newWorld(t)
-	first, err := w.AddKey(t.Context(), admin, "", false, publicKey(t, "Ann.B@laptop"))
-	require.NoError(t, err)
-	require.Equal(t, "annb", first.User)
-	require.True(t, first.Admin, "somebody must be able to add the second")
-
-	line := publicKey(t, "x")
-	second, err := w.AddKey(t.Context(), admin, "bob", false, line)
-	require.NoError(t, err)
-	require.False(t, second.Admin)
-	_, err = w.AddKey(t.Context(), admin, "eve", false, line)
-	require.ErrorIs(t, err, octo.ErrConflict)
-	for _, bad := range []string{"", "ssh-ed25519 nonsense", "command=\"x\" " + publicKey(t, "y")} {
-		_, err = w.AddKey(t.Context(), admin, "eve", false, bad)
-		require.ErrorIs(t, err, octo.ErrInvalid, bad)
-	}
-	_, err = w.AddKey(t.Context(), admin, "Eve;", false, publicKey(t, "z"))
-	require.ErrorIs(t, err, octo.ErrInvalid)
-
-	got, err := w.Key(t.Context(), second.Fingerprint)
-	require.NoError(t, err)
-	require.Equal(t, second, got)
-	require.ErrorIs(t, w.RemoveKey(t.Context(), admin, first.Fingerprint), octo.ErrConflict, "the last admin stays")
-	require.NoError(t, w.RemoveKey(t.Context(), admin, second.Fingerprint))
-	require.ErrorIs(t, w.RemoveKey(t.Context(), admin, second.Fingerprint), octo.ErrNotFound)
-	keys, err := w.Keys(t.Context())
-	require.NoError(t, err)
-	require.Len(t, keys, 1)
-	require.NoError(t, w.Admitted(t.Context()))
-}
-
 func TestEvents_ShowEachWhatConcernsThem(t *testing.T) {
 	w := newWorld(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)

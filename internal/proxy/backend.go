@@ -29,7 +29,9 @@ type backend struct {
 	exchanges map[*exchange]struct{} // those in flight
 	idle      chan struct{}          // closed when it drains and nothing is in flight
 
-	routed int // sites that point to it; guarded by the fleet
+	// Guarded by the fleet.
+	routed int           // sites that point to it
+	answer time.Duration // that it may take to begin an answer
 }
 
 func newBackend(id octo.InstanceID) *backend {

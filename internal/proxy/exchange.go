@@ -46,6 +46,7 @@ type exchange struct {
 	received atomic.Int64 // from an upgraded client
 	answered time.Time    // first byte from the app
 	broken   error        // the first write to the client that failed
+	silence  *time.Timer  // ends the exchange unless something is sent or received; nil: nothing does
 	upgraded bool
 	finished bool // the handler did not panic
 }
@@ -54,6 +55,7 @@ type exchange struct {
 var (
 	errCut      = errors.New("the instance was stopped while the request was in flight")
 	errShutdown = errors.New("octohost is shutting down")
+	errSilent   = errors.New("nothing was sent for too long")
 )
 
 type exchangeKey struct{}
@@ -106,6 +108,9 @@ func (x *exchange) end() {
 	if x.upload != nil && !x.upgraded {
 		x.upload.end()
 	}
+	if x.silence != nil {
+		x.silence.Stop()
+	}
 	x.cancel(nil)
 }
 
@@ -115,6 +120,21 @@ func (x *exchange) try(b *backend) {
 		x.retries++
 	}
 	x.backend, x.failure, x.reused = b, nil, false
+}
+
+// watchSilence ends the exchange when nothing is sent for as long as its site allows:
+// of an answer, or on an upgraded connection in either direction.
+func (x *exchange) watchSilence() {
+	if most := x.site.edge.Idle.Std(); most > 0 {
+		x.silence = time.AfterFunc(most, func() { x.cancel(errSilent) })
+	}
+}
+
+// stir tells that something was sent.
+func (x *exchange) stir() {
+	if x.silence != nil {
+		x.silence.Reset(x.site.edge.Idle.Std())
+	}
 }
 
 // open reports whether the request can still be sent to somebody: nothing of it was
@@ -163,6 +183,7 @@ func (x *exchange) Write(p []byte) (int, error) {
 	n, err := x.w.Write(p)
 	x.sent.Add(int64(n))
 	x.note(err)
+	x.stir()
 	return n, err
 }
 
@@ -219,6 +240,7 @@ func (t *tunnel) Read(p []byte) (int, error) {
 		n, err = t.Conn.Read(p)
 	}
 	t.x.received.Add(int64(n))
+	t.x.stir()
 	return n, err
 }
 
@@ -226,6 +248,7 @@ func (t *tunnel) Read(p []byte) (int, error) {
 func (t *tunnel) Write(p []byte) (int, error) {
 	n, err := t.Conn.Write(p)
 	t.x.sent.Add(int64(n))
+	t.x.stir()
 	return n, err
 }
 

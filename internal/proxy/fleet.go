@@ -12,13 +12,14 @@ import (
 // their instance has not been forgotten.
 type fleet struct {
 	transport func(*backend) *http.Transport // how to reach an instance
+	answer    time.Duration                  // that an instance may take to answer, before a route says more
 
 	mu       sync.Mutex
 	backends map[octo.InstanceID]*backend
 }
 
-func newFleet(transport func(*backend) *http.Transport) *fleet {
-	return &fleet{transport: transport, backends: make(map[octo.InstanceID]*backend)}
+func newFleet(transport func(*backend) *http.Transport, answer time.Duration) *fleet {
+	return &fleet{transport: transport, answer: answer, backends: make(map[octo.InstanceID]*backend)}
 }
 
 // find returns the backend of an instance, or nil.
@@ -39,17 +40,23 @@ func (f *fleet) getLocked(id octo.InstanceID) *backend {
 	b := f.backends[id]
 	if b == nil {
 		b = newBackend(id)
+		b.answer = f.answer
 		b.transport.Store(f.transport(b))
 		f.backends[id] = b
 	}
 	return b
 }
 
-// route returns the backend of an instance for a site that points to it.
-func (f *fleet) route(id octo.InstanceID) *backend {
+// route returns the backend of an instance for a site that points to it, and that gives
+// it so much time to answer. Requests that are on their way keep the time they had.
+func (f *fleet) route(id octo.InstanceID, answer time.Duration) *backend {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	b := f.getLocked(id)
+	if b.answer != answer {
+		b.answer = answer
+		b.transport.Swap(f.transport(b)).CloseIdleConnections()
+	}
 	b.routed++
 	b.alive.Store(time.Now().UnixNano())
 	return b

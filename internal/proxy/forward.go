@@ -70,6 +70,7 @@ func (x *exchange) receive(res *http.Response) {
 	x.answered = time.Now()
 	x.backend.alive.Store(x.answered.UnixNano())
 	res.Header[headerID] = []string{x.id}
+	x.watchSilence()
 	if strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream") {
 		x.conn.move(x.p.conns.stream())
 	}
@@ -82,7 +83,7 @@ func (f *forwarder) transport(b *backend) *http.Transport {
 		DisableCompression:     true, // what the client accepts is between it and the app
 		MaxIdleConnsPerHost:    f.limits.Pooled,
 		IdleConnTimeout:        f.limits.PooledIdle,
-		ResponseHeaderTimeout:  f.limits.AnswerTimeout,
+		ResponseHeaderTimeout:  b.answer,
 		ExpectContinueTimeout:  time.Second,
 		MaxResponseHeaderBytes: f.limits.AnswerHeaderBytes,
 	}

@@ -106,12 +106,9 @@ func reserved(name string) bool {
 // setForwarded says for whom, which host and by which protocol. From a trusted peer
 // its words are kept and its address is appended; anybody else's are replaced.
 func (x *exchange) setForwarded(h http.Header, in *http.Request) {
-	client, host, proto := "unknown", in.Host, "http" // unknown is RFC 7239's word
+	client, host, proto := "unknown", in.Host, x.scheme() // unknown is RFC 7239's word
 	if x.peer.IsValid() {
 		client = x.peer.String()
-	}
-	if in.TLS != nil {
-		proto = "https"
 	}
 	if x.trusted {
 		if prior := in.Header[headerFor]; len(prior) > 0 {
@@ -120,9 +117,18 @@ func (x *exchange) setForwarded(h http.Header, in *http.Request) {
 		if v := in.Header.Get(headerHost); v != "" {
 			host = v
 		}
-		if v := strings.ToLower(in.Header.Get(headerProto)); v == "http" || v == "https" {
-			proto = v
-		}
 	}
 	h[headerFor], h[headerHost], h[headerProto] = []string{client}, []string{host}, []string{proto}
+}
+
+// scheme returns by which protocol the visitor came: where a trusted peer says so, to
+// that peer.
+func (x *exchange) scheme() string {
+	if v := strings.ToLower(x.in.Header.Get(headerProto)); x.trusted && (v == "http" || v == "https") {
+		return v
+	}
+	if x.in.TLS != nil {
+		return "https"
+	}
+	return "http"
 }

@@ -27,8 +27,12 @@ func appendHost(dst []byte, field string) ([]byte, bool) {
 }
 
 // routeHost is appendHost for the hosts of a route, where a bare IPv6 address may
-// be written too.
+// be written too, and "*." for one label of any name.
 func routeHost(host string) (string, bool) {
+	if parent, ok := strings.CutPrefix(host, "*."); ok {
+		b, ok := appendHost(append(make([]byte, 0, maxHost+2), "*."...), parent)
+		return string(b), ok
+	}
 	if strings.Count(host, ":") > 1 && !strings.HasPrefix(host, "[") {
 		host = "[" + host + "]"
 	}

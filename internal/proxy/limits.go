@@ -1,6 +1,10 @@
 package proxy
 
-import "time"
+import (
+	"time"
+
+	"github.com/octohost/octohost/internal/octo"
+)
 
 // Limits bound what one visitor or one app may cost the others. A zero field
 // takes its default.
@@ -32,8 +36,12 @@ type Limits struct {
 	// DialTimeout is how long connecting to an instance may take (default 3 s).
 	DialTimeout time.Duration
 	// AnswerTimeout is how long an app may take from the end of the request to the
-	// header of its answer (default 60 s), after which the visitor sees a 504.
+	// header of its answer (default 60 s), after which the visitor sees a 504, and
+	// BodyBytes how long the body of a request may be (default: no limit), after which
+	// they see a 413. An app's own octo.Edge goes before them, but never beyond Most.
 	AnswerTimeout time.Duration
+	BodyBytes     int64
+	Most          octo.Edge
 	// AnswerHeaderBytes is how long that header may be (default 256 KiB).
 	AnswerHeaderBytes int64
 

@@ -34,15 +34,14 @@ func (x *exchange) record() record {
 // outcome returns the status to log, and what went wrong. A client that did not
 // wait for the end is 499, whatever it was sent.
 func (x *exchange) outcome() (int, string) {
-	if x.finished {
-		if x.failure != nil {
-			return x.status, x.failure.Error()
-		}
-		return x.status, ""
+	if x.finished && x.failure != nil {
+		return x.status, x.failure.Error()
 	}
 	switch cause := context.Cause(x.ctx); {
-	case errors.Is(cause, errCut), errors.Is(cause, errShutdown):
+	case errors.Is(cause, errCut), errors.Is(cause, errShutdown), errors.Is(cause, errSilent):
 		return x.status, cause.Error()
+	case x.finished:
+		return x.status, ""
 	case isTimeout(x.broken):
 		return statusClientGone, "the client did not read the answer"
 	case x.in.Context().Err() != nil, x.broken != nil:

@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"html/template"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/octohost/octohost/internal/octo"
 )
@@ -23,9 +25,12 @@ const (
 	noTunnel
 	badBody
 	slowUpload
+	largeUpload
 	unknownHost
 	starting
 	noInstance
+	stopped
+	maintenance
 	interrupted
 	crashed
 	tooLate
@@ -36,8 +41,8 @@ const (
 // end; it is never sent. nginx coined it.
 const statusClientGone = 499
 
-// retryAfter is the number of seconds after which a visitor is asked to come back.
-const retryAfter = 5
+// retryAfter is when a visitor is asked to come back, where nobody says more.
+const retryAfter = 5 * time.Second
 
 // page is what a visitor sees.
 type page struct {
@@ -47,6 +52,8 @@ type page struct {
 	Message string    `json:"message"`
 	App     octo.Name `json:"app,omitempty"`
 	ID      string    `json:"request_id"`
+
+	retry time.Duration // after which the visitor is asked to come back
 }
 
 // page returns the page of a reason. Of an unknown host it says nothing, so that
@@ -61,10 +68,16 @@ func (why reason) page() page {
 		return page{Status: 400, Code: "bad-body", Title: "Bad request", Message: "The body of the request is malformed, or it broke off."}
 	case slowUpload:
 		return page{Status: 408, Code: "slow-request", Title: "Request timeout", Message: "The body of the request arrived too slowly."}
+	case largeUpload:
+		return page{Status: 413, Code: "too-large", Title: "Too large", Message: "The body of the request is larger than this site takes."}
 	case unknownHost:
 		return page{Status: 404, Code: "unknown-host", Title: "No such site", Message: "There is no site here under this name."}
 	case starting:
 		return page{Status: 503, Code: "starting", Title: "Starting", Message: "This server is starting. Try again in a moment."}
+	case stopped:
+		return page{Status: 503, Code: "stopped", Title: "Stopped", Message: "This app was stopped by its owner."}
+	case maintenance:
+		return page{Status: 503, Code: "maintenance", Title: "Back soon", Message: "This site is closed for maintenance. Come back in a while."}
 	case interrupted:
 		return page{Status: 503, Code: "interrupted", Title: "Interrupted", Message: "The app was stopped before it could answer. Try again."}
 	case crashed:
@@ -89,8 +102,14 @@ func parsePage() (*template.Template, error) {
 // answer sends the page of a reason, in the form that the client asks for.
 func (p *Proxy) answer(x *exchange, why reason) {
 	pg := why.page()
-	pg.ID = x.id
-	if x.site != nil {
+	pg.ID, pg.retry = x.id, retryAfter
+	switch why {
+	case maintenance:
+		x.site.front.notice(&pg)
+	case stopped:
+		pg.retry = openAfter
+	}
+	if x.site != nil && why != unknownHost {
 		pg.App = x.site.route.App
 	}
 	if x.failure == nil {
@@ -107,7 +126,7 @@ func (p *Proxy) answer(x *exchange, why reason) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set(headerID, x.id)
 	if pg.Status == http.StatusServiceUnavailable {
-		h.Set("Retry-After", strconv.Itoa(retryAfter))
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(pg.retry.Seconds()))))
 	}
 	x.WriteHeader(pg.Status)
 	if x.in.Method != http.MethodHead {

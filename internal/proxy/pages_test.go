@@ -59,7 +59,7 @@ func TestPages_SayWhyInTheFormAskedFor(t *testing.T) {
 		if kind == kindJSON {
 			var pg page
 			require.NoError(t, json.Unmarshal([]byte(body), &pg))
-			require.Equal(t, page{503, "no-instance", "Not available", pg.Message, "app", res.Header.Get(headerID)}, pg)
+			require.Equal(t, page{Status: 503, Code: "no-instance", Title: "Not available", Message: pg.Message, App: "app", ID: res.Header.Get(headerID)}, pg)
 		}
 	}
 }

@@ -73,8 +73,8 @@ func New(cfg Config) (*Proxy, error) {
 	}
 	p.access = newAccessLog(cfg.AccessLog, p.log, p.limits.AccessBuffer)
 	p.forward = newForwarder(p.limits, cfg.Resolve)
-	p.fleet = newFleet(p.forward.transport)
-	p.routes = newRoutes(p.fleet, p.log)
+	p.fleet = newFleet(p.forward.transport, p.limits.AnswerTimeout)
+	p.routes = newRoutes(p.fleet, &p.limits, p.log)
 	return p, nil
 }
 

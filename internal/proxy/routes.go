@@ -19,8 +19,9 @@ type shard map[octo.Name]*site
 // routes keeps the table: many read it without a lock, one writer at a time makes
 // the next.
 type routes struct {
-	fleet *fleet
-	log   *slog.Logger
+	fleet  *fleet
+	limits *Limits
+	log    *slog.Logger
 
 	table atomic.Pointer[table]
 
@@ -28,8 +29,8 @@ type routes struct {
 	shards map[string]shard
 }
 
-func newRoutes(f *fleet, log *slog.Logger) *routes {
-	r := &routes{fleet: f, log: log, shards: make(map[string]shard)}
+func newRoutes(f *fleet, limits *Limits, log *slog.Logger) *routes {
+	r := &routes{fleet: f, limits: limits, log: log, shards: make(map[string]shard)}
 	r.table.Store(newTable())
 	return r
 }
@@ -96,8 +97,11 @@ func (r *routes) setShard(name string, list []octo.Route, now int64) (swaps []sw
 // newSite makes a site of a route, of which it keeps nothing that its giver could
 // still change.
 func (r *routes) newSite(route octo.Route, before *site, now int64) *site {
-	route.Hosts, route.Backends = slices.Clone(route.Hosts), slices.Clone(route.Backends)
-	s := &site{route: route}
+	route.Hosts, route.Backends, route.Redirects = slices.Clone(route.Hosts), slices.Clone(route.Backends), slices.Clone(route.Redirects)
+	if route.Maintenance != nil {
+		route.Maintenance = new(*route.Maintenance)
+	}
+	s := &site{route: route, front: newFront(&route), edge: r.limits.edge(route.Edge)}
 	for _, given := range route.Hosts {
 		host, ok := routeHost(given)
 		switch {
@@ -108,7 +112,7 @@ func (r *routes) newSite(route octo.Route, before *site, now int64) *site {
 		}
 	}
 	for _, b := range route.Backends {
-		s.backends = append(s.backends, r.fleet.route(b.Instance))
+		s.backends = append(s.backends, r.fleet.route(b.Instance, s.edge.Timeout.Std()))
 	}
 	switch {
 	case len(s.backends) > 0 || before == nil:

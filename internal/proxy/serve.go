@@ -49,6 +49,9 @@ func (p *Proxy) attempt(x *exchange, host []byte) (reason, bool) {
 		if x.site = t.site(host); x.site == nil {
 			return t.unknown(), false
 		}
+		if p.meet(x) || p.tooLarge(x) {
+			return 0, true
+		}
 		b := x.site.pick(x.tried, time.Now().UnixNano())
 		if b == nil {
 			return x.site.reason(), false
@@ -108,6 +111,8 @@ func (x *exchange) classify(err error) reason {
 	switch cause := context.Cause(x.ctx); {
 	case errors.Is(bad, errSlow):
 		return slowUpload
+	case errors.Is(bad, errLarge):
+		return largeUpload
 	case errors.Is(cause, errCut), errors.Is(cause, errShutdown):
 		return interrupted
 	case x.in.Context().Err() != nil:
@@ -132,8 +137,13 @@ func (t *table) unknown() reason {
 
 // reason says why a site has nobody to send a request to.
 func (s *site) reason() reason {
-	if len(s.backends) == 0 && s.route.Crashed {
+	switch {
+	case len(s.backends) > 0:
+		return noInstance
+	case s.route.Crashed:
 		return crashed
+	case s.route.Stopped:
+		return stopped
 	}
 	return noInstance
 }
@@ -183,7 +193,7 @@ func (p *Proxy) hopeful(s *site, t *table) bool {
 	}
 	since := time.Now().Add(-p.limits.HoldAfter).UnixNano()
 	if len(s.backends) == 0 {
-		return !s.route.Crashed && s.lost > since
+		return !s.route.Crashed && !s.route.Stopped && s.lost > since
 	}
 	for _, b := range s.backends {
 		if b.alive.Load() > since {

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 
@@ -13,6 +14,8 @@ type site struct {
 	route    octo.Route
 	hosts    []string   // canonical, without repetition
 	backends []*backend // as in route.Backends
+	front    *front     // what answers before they do; nil: nothing
+	edge     octo.Edge  // what holds for its requests
 	lost     int64      // when the last backend was taken out, in Unix nanoseconds; 0 while there is one, or never was
 }
 
@@ -32,9 +35,21 @@ func newTable() *table {
 	return &table{hosts: newIndex[[]*site](), apps: newIndex[*site](), next: make(chan struct{})}
 }
 
-// site returns whose the canonical host is, or nil. It does not allocate.
+// site returns whose the canonical host is, or nil: the site of exactly this name, else
+// that of all names which differ in the first label. It does not allocate; it borrows a
+// byte of host meanwhile.
 func (t *table) site(host []byte) *site {
-	claims, _ := t.hosts.find(host)
+	if claims, _ := t.hosts.find(host); len(claims) > 0 {
+		return claims[0]
+	}
+	dot := bytes.IndexByte(host, '.')
+	if dot < 1 {
+		return nil
+	}
+	last := host[dot-1]
+	host[dot-1] = '*'
+	claims, _ := t.hosts.find(host[dot-1:])
+	host[dot-1] = last
 	if len(claims) == 0 {
 		return nil
 	}
@@ -138,6 +153,6 @@ func bySiteName(a, b *site) int { return strings.Compare(string(a.route.App), st
 
 // sameRoute reports whether two routes say the same.
 func sameRoute(a, b octo.Route) bool {
-	return a.App == b.App && a.Release == b.Release && a.Crashed == b.Crashed &&
+	return a.App == b.App && a.Release == b.Release && a.Crashed == b.Crashed && a.Stopped == b.Stopped && sameFront(a, b) &&
 		slices.Equal(a.Hosts, b.Hosts) && slices.Equal(a.Backends, b.Backends)
 }

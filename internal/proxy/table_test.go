@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -15,8 +16,8 @@ import (
 )
 
 func testRoutes(log io.Writer) *routes {
-	f := newFleet(func(*backend) *http.Transport { return new(http.Transport) })
-	return newRoutes(f, slog.New(slog.NewTextHandler(log, nil)))
+	f := newFleet(func(*backend) *http.Transport { return new(http.Transport) }, time.Minute)
+	return newRoutes(f, new(Limits), slog.New(slog.NewTextHandler(log, nil)))
 }
 
 func (r *routes) owner(host string) octo.Name {

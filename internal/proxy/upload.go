@@ -12,6 +12,24 @@ import (
 // errSlow is the end of a request body that made too little progress.
 var errSlow = errors.New("the client sent the request body too slowly")
 
+// errLarge is the end of a request body that is larger than its site takes.
+var errLarge = errors.New("the request body is too large")
+
+// tooLarge sets the limit of the site to the body of x, and answers x if it is known
+// already that it is over it.
+func (p *Proxy) tooLarge(x *exchange) bool {
+	most := int64(x.site.edge.Body)
+	if x.upload == nil || most == 0 {
+		return false
+	}
+	x.upload.most.Store(most)
+	if x.in.ContentLength <= most {
+		return false
+	}
+	p.answer(x, largeUpload)
+	return true
+}
+
 // upload is the body of a request on its way through. It measures only the time in
 // which the client is waited for, so that an app that reads slowly is not held
 // against the client.
@@ -22,6 +40,7 @@ type upload struct {
 	trailer http.Header // of the outgoing request: announced names, values to come
 	window  time.Duration
 	least   int64
+	most    atomic.Int64 // bytes in all; 0 means no limit
 
 	bytes atomic.Int64
 	eof   atomic.Bool           // it was read to its end
@@ -49,6 +68,9 @@ func (u *upload) Read(p []byte) (int, error) {
 	u.bytes.Add(int64(n))
 	u.got += int64(n)
 	u.waited += time.Since(start)
+	if most := u.most.Load(); most > 0 && u.bytes.Load() > most {
+		return 0, u.fail(errLarge)
+	}
 	switch {
 	case err == io.EOF:
 		u.eof.Store(true)

@@ -236,10 +236,32 @@ func (r *Reaper) forget(ctx context.Context, app octo.Name) error {
 	if err := r.Events(ctx, app); err != nil {
 		return err
 	}
+	if err := r.forgetKeys(ctx, app); err != nil {
+		return err
+	}
 	if err := r.apps().Delete(ctx, string(app)); err != nil {
 		return fmt.Errorf("delete app: %w", err)
 	}
 	r.Record(octo.Event{Kind: octo.EventAppDestroyed, Message: fmt.Sprintf("app %s was destroyed", app)})
+	return nil
+}
+
+// forgetKeys removes the deploy keys of an app that goes: they would open the next one
+// of its name.
+func (r *Reaper) forgetKeys(ctx context.Context, app octo.Name) error {
+	keys := store.Docs[octo.Key]{Store: r.Store, Prefix: store.KeysPrefix}
+	docs, err := keys.All(ctx)
+	if err != nil {
+		return fmt.Errorf("list keys: %w", err)
+	}
+	for _, d := range docs {
+		if d.Value.App != app {
+			continue
+		}
+		if err := keys.Delete(ctx, d.Name); err != nil {
+			return fmt.Errorf("delete key: %w", err)
+		}
+	}
 	return nil
 }
 

@@ -122,6 +122,11 @@ func TestReaper_BuriesADestroyedAppOnceItIsStill(t *testing.T) {
 	want := store.Docs[[]octo.Assignment]{Store: w.store, Prefix: store.WantPrefix}
 	_, err := want.Create(t.Context(), "n1", []octo.Assignment{{Instance: "hello.web.v1.1", App: "hello", Drain: true}})
 	require.NoError(t, err)
+	keys := store.Docs[octo.Key]{Store: w.store, Prefix: store.KeysPrefix}
+	for name, app := range map[string]octo.Name{"a": "hello", "b": "hello2", "c": ""} {
+		_, err := keys.Create(t.Context(), name, octo.Key{App: app})
+		require.NoError(t, err)
+	}
 	w.put(octo.App{Name: "hello", Release: 1, Live: 1, Last: 1, Destroying: true})
 	require.Never(t, func() bool { return len(w.images("hello")) == 0 }, 200*time.Millisecond, 20*time.Millisecond)
 	require.Equal(t, []string{image}, w.images("hello"))
@@ -140,6 +145,9 @@ func TestReaper_BuriesADestroyedAppOnceItIsStill(t *testing.T) {
 	left, err := w.store.List(t.Context(), store.ReleasesPrefix)
 	require.NoError(t, err)
 	require.Empty(t, left)
+	kept, err := keys.All(t.Context())
+	require.NoError(t, err)
+	require.Len(t, kept, 2, "its deploy key is gone: it would open the next app of that name")
 }
 
 func TestReaper_LeavesImagesAloneWhileADeployIsAtWork(t *testing.T) {

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/octohost/octohost/internal/octo"
 )
 
 // connection is one client that has proved who it is.
@@ -13,6 +15,7 @@ type connection struct {
 	server      *Server
 	ssh         *ssh.ServerConn
 	fingerprint string
+	came        octo.Identity  // who it was when they came, without where from
 	tally       *tally         // sessions that are open
 	work        sync.WaitGroup // what they run
 }

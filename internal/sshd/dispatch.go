@@ -20,7 +20,7 @@ const (
 // dispatch runs what a line asks for, and returns the exit status. ctx is the
 // daemon's, client the session's.
 func (s *session) dispatch(ctx, client context.Context, interrupt func(), line string) uint32 {
-	who, err := s.server.identity(ctx, s.fingerprint)
+	who, err := s.identity(ctx)
 	if err != nil {
 		return s.refuse(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
 	"net"
 	"sync"
@@ -38,7 +39,10 @@ type Config struct {
 	Listen  func() (net.Listener, error)
 	HostKey ssh.Signer
 	// Key returns the key with a fingerprint, or ErrNotFound.
-	Key       func(ctx context.Context, fingerprint string) (octo.Key, error)
+	Key func(ctx context.Context, fingerprint string) (octo.Key, error)
+	// Keys yields all keys, first and after each change, so that connections end with
+	// their keys. It may be nil.
+	Keys      func(context.Context) iter.Seq2[[]octo.Key, error]
 	Authorize func(ctx context.Context, who octo.Identity, what octo.Action, app octo.Name) error
 	// CreateApp makes an app on its first push.
 	CreateApp func(ctx context.Context, who octo.Identity, app octo.Name) error
@@ -83,6 +87,7 @@ type Server struct {
 	cfg       Config
 	ssh       *ssh.ServerConfig
 	strangers gate
+	guests    guests
 }
 
 // New returns a Server.
@@ -139,6 +144,9 @@ func (s *Server) Run(ctx context.Context) error {
 
 	var connections sync.WaitGroup
 	defer connections.Wait()
+	watching, endWatch := context.WithCancel(ctx)
+	connections.Go(func() { s.expel(watching) })
+	defer endWatch()
 	free := make(chan struct{}, s.cfg.Limits.Connections)
 	for {
 		conn, err := l.Accept()
@@ -183,6 +191,12 @@ func (s *Server) serve(ctx context.Context, raw net.Conn) {
 		server: s, ssh: conn, fingerprint: conn.Permissions.Extensions[fingerprintExtension],
 		tally: newTally(s.cfg.Limits.Sessions),
 	}
+	if c.came, err = c.identity(ctx); err != nil {
+		s.cfg.Log.Debug("ssh key taken away during the handshake", "remote", raw.RemoteAddr().String(), "err", err)
+		return
+	}
+	c.came.Remote = ""
+	defer s.guests.enter(c)()
 	c.serve(ctx, channels, requests)
 }
 

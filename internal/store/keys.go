@@ -52,3 +52,9 @@ func RouteShard(app octo.Name) string {
 	_, _ = h.Write([]byte(app)) // never fails, by hash.Hash
 	return fmt.Sprintf("%02x", h.Sum32()%RouteShards)
 }
+
+// AppConfigPrefix is where the configuration versions of one app are.
+func AppConfigPrefix(app octo.Name) string { return ConfigPrefix + string(app) + "/" }
+
+// ConfigName is the name of a configuration version below AppConfigPrefix.
+func ConfigName(n int) string { return fmt.Sprintf("%08d", n) }

@@ -166,7 +166,7 @@ func TestCLI_ExitCodes(t *testing.T) {
 			}
 		}
 	}
-	require.Equal(t, 4, bob.sshAs("bob", "keys").code)
+	require.Equal(t, 4, bob.sshAs("bob", "users").code)
 	laptop := w.laptop()
 	gone := laptop.command(octoBinary(t), "--host", "ssh://octo@127.0.0.1:1", "apps")
 	require.Equal(t, 1, gone.code)

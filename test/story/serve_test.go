@@ -49,6 +49,12 @@ func TestServe_MistakesOfTheOperator(t *testing.T) {
 	require.Contains(t, w.refusesToStart(), "hint:  name a file of public keys with --authorize, for example ~/.ssh/id_ed25519.pub\n")
 	require.NoError(t, os.WriteFile(w.admit, []byte("# none yet\n"), 0o600))
 	require.Contains(t, w.refusesToStart(), "error: "+w.admit+" has no key in it\n")
+	w.newKey("unnamed")
+	public, err := os.ReadFile(w.path("unnamed.pub"))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(w.admit, []byte("# mine\n"+strings.Join(strings.Fields(string(public))[:2], " ")+"\n"), 0o600))
+	require.Contains(t, w.refusesToStart(), "error: "+w.admit+": line 2: the key does not tell whose it is: its comment is \"\", not NAME@MACHINE\n"+
+		"hint:  write ann@laptop behind the key, or admit it by hand: octo keys:add FILE --user ann\n")
 	w.admit = w.path("key.pub")
 	w.start() // and all is well
 }

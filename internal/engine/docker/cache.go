@@ -1,7 +1,6 @@
 package docker
 
 import (
-	"archive/tar"
 	"bytes"
 	"context"
 	"fmt"
@@ -63,18 +62,8 @@ func (e *Engine) label(ctx context.Context, id string, labels map[string]string)
 	c := &classic{steps: engine.NewSteps(io.Discard)}
 	opts := buildOptions(engine.BuildSpec{Dockerfile: "Dockerfile", Labels: labels})
 	opts.Version = build.BuilderV1
-	err := e.runClassic(ctx, opts, bytes.NewReader(fileTar("Dockerfile", "FROM "+id+"\n")), c)
+	err := e.runClassic(ctx, opts, bytes.NewReader(fileTar([]engine.File{{Path: "Dockerfile", Content: []byte("FROM " + id + "\n")}})), c)
 	return c.id, err
-}
-
-// fileTar returns the tar of one small file.
-func fileTar(name, text string) []byte {
-	var out bytes.Buffer
-	w := tar.NewWriter(&out)
-	_ = w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(text))}) // a buffer takes everything
-	_, _ = io.WriteString(w, text)
-	_ = w.Close()
-	return out.Bytes()
 }
 
 // PruneBuildCache removes what BuildKit has not used for longest, until its cache is

@@ -28,9 +28,21 @@ func (e *Engine) Start(ctx context.Context, spec engine.Spec) (engine.Container,
 	if err != nil {
 		return engine.Container{}, err
 	}
+	return e.start(ctx, spec, opts, func(string) error { return nil })
+}
+
+// start creates a container, hands its id to prepare, and starts it. Nothing is left
+// when it fails.
+func (e *Engine) start(ctx context.Context, spec engine.Spec, opts client.ContainerCreateOptions, prepare func(id string) error) (engine.Container, error) {
 	id, err := e.create(ctx, opts)
 	if err != nil {
 		return engine.Container{}, e.startError(err, spec)
+	}
+	if err := e.putFiles(ctx, id, spec); err != nil {
+		return engine.Container{}, errors.Join(err, e.discard(ctx, id))
+	}
+	if err := prepare(id); err != nil {
+		return engine.Container{}, errors.Join(err, e.discard(ctx, id))
 	}
 	if _, err := e.client.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
 		return engine.Container{}, errors.Join(e.startError(err, spec), e.discard(ctx, id))

@@ -48,6 +48,9 @@ func createOptions(spec engine.Spec) (client.ContainerCreateOptions, error) {
 		},
 		HostConfig: hostConfig(spec),
 	}
+	if spec.Bare && len(spec.Command) > 0 {
+		opts.Config.Entrypoint, opts.Config.Cmd = spec.Command[:1], spec.Command[1:]
+	}
 	if spec.Network != "" {
 		opts.HostConfig.NetworkMode = container.NetworkMode(spec.Network)
 		opts.NetworkingConfig = &network.NetworkingConfig{

@@ -20,6 +20,7 @@ import (
 // octohost needs all of it: each declares what it calls.
 type Engine interface {
 	Containers
+	Sessions
 	Watching
 	Networks
 	Images
@@ -35,6 +36,12 @@ type Containers interface {
 	Remove(ctx context.Context, id string) error
 	List(ctx context.Context, labels map[string]string) ([]engine.Container, error)
 	Inspect(ctx context.Context, id string) (engine.Container, error)
+}
+
+// Sessions connect somebody with a program.
+type Sessions interface {
+	StartAttached(ctx context.Context, spec engine.Spec, at engine.Attach) (engine.Container, engine.Session, error)
+	Exec(ctx context.Context, id string, spec engine.ExecSpec) (engine.Session, error)
 }
 
 // Watching tells what containers do.
@@ -72,6 +79,7 @@ func Run(t *testing.T, open func(t testing.TB) (e Engine, pool string)) {
 		"networks do not overlap": (*suite).networksDoNotOverlap,
 		"start serves":            (*suite).startServes,
 		"start conflicts":         (*suite).startConflicts,
+		"files":                   (*suite).files,
 		"start fails cleanly":     (*suite).startFailsCleanly,
 		"labels are exact":        (*suite).labelsAreExact,
 		"exit code":               (*suite).exitCode,
@@ -80,6 +88,16 @@ func Run(t *testing.T, open func(t testing.TB) (e Engine, pool string)) {
 		"remove":                  (*suite).remove,
 		"restart keeps address":   (*suite).restartKeepsAddress,
 		"out of memory":           (*suite).outOfMemory,
+		"attached streams":        (*suite).attachedStreams,
+		"attached amounts":        (*suite).attachedAmounts,
+		"attached signals":        (*suite).attachedSignals,
+		"attached terminal":       (*suite).attachedTerminal,
+		"attached to nothing":     (*suite).attachedToNothing,
+		"attached no more":        (*suite).attachedNoMore,
+		"exec":                    (*suite).exec,
+		"exec terminal":           (*suite).execTerminal,
+		"exec signals":            (*suite).execSignals,
+		"exec fails":              (*suite).execFails,
 		"events":                  (*suite).events,
 		"logs":                    (*suite).logs,
 		"logs follow":             (*suite).logsFollow,

@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -104,6 +105,32 @@ func (s *suite) startConflicts() {
 	require.ErrorIs(s, err, octo.ErrConflict, "address")
 	_, err = s.Inspect(s.Context(), spec.Name)
 	require.ErrorIs(s, err, octo.ErrNotFound, "what failed to start is removed")
+}
+
+// files have arbitrary content, and can be read by those who are not root.
+func (s *suite) files() {
+	spec := s.hello()
+	spec.Image = HelloImage(s, s.Engine, s.host, map[string]string{"Dockerfile": HelloDockerfile + "USER 12345\n"})
+	every := make([]byte, 300<<10)
+	for i := range every {
+		every[i] = byte(i)
+	}
+	spec.Files = []engine.File{{Path: "/run/octohost/config/A", Content: every}, {Path: "/run/octohost/config/B"}, {Path: "/top", Content: []byte("a\x00b\n")}}
+	c := s.start(spec)
+	for range 2 {
+		for _, f := range spec.Files {
+			require.Equal(s, strings.TrimSpace(string(f.Content)), s.get(c, "/file?path="+f.Path), f.Path)
+		}
+		require.NoError(s, s.Stop(s.Context(), c.ID, deadline))
+		var err error
+		c, err = s.Restart(s.Context(), c.ID)
+		require.NoError(s, err)
+	}
+	spec.Name, spec.Files = spec.Name+"-2", []engine.File{{Path: "/a/../b"}}
+	_, err := s.Start(s.Context(), spec)
+	require.ErrorIs(s, err, octo.ErrInvalid)
+	_, err = s.Inspect(s.Context(), spec.Name)
+	require.ErrorIs(s, err, octo.ErrNotFound)
 }
 
 func (s *suite) startFailsCleanly() {

@@ -18,6 +18,9 @@ type FakeConfig struct {
 	// Program runs in each container: it returns the exit code, and must return soon
 	// after its context has ended, which stands for SIGKILL. Nil means Webapp.
 	Program func(context.Context, *FakeProcess) int
+	// Exec is what programs inside of containers do. Nil means Webapp, which is told by
+	// their command.
+	Exec func(context.Context, *FakeProcess) int
 	// StartError, if set, is asked before each start; its error is what Start and
 	// Restart return.
 	StartError func(engine.Spec) error
@@ -50,6 +53,9 @@ type fakeNetwork struct {
 func NewFake(config FakeConfig) *Fake {
 	if config.Program == nil {
 		config.Program = Webapp
+	}
+	if config.Exec == nil {
+		config.Exec = Webapp
 	}
 	return &Fake{
 		config: config,

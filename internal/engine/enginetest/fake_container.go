@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/netip"
 	"os"
+	"path"
 	"slices"
 	"syscall"
 	"time"
@@ -26,7 +27,8 @@ type fakeContainer struct {
 	ended   chan struct{}      // closed when this run has ended
 	forced  *int               // exit code of one that was killed
 
-	removing bool // it will not run again
+	removing bool         // it will not run again
+	session  *fakeSession // of the first run, if somebody is attached
 }
 
 // kill ends the program; the container stops when it has returned.
@@ -39,6 +41,10 @@ func (c *fakeContainer) kill(code int) {
 
 // Start creates and starts a container, as the real engine does.
 func (f *Fake) Start(ctx context.Context, spec engine.Spec) (engine.Container, error) {
+	return f.start(ctx, spec, nil)
+}
+
+func (f *Fake) start(ctx context.Context, spec engine.Spec, session *fakeSession) (engine.Container, error) {
 	if err := f.delay(ctx, f.config.StartDelay); err != nil {
 		return engine.Container{}, err
 	}
@@ -48,6 +54,7 @@ func (f *Fake) Start(ctx context.Context, spec engine.Spec) (engine.Container, e
 	if err != nil {
 		return engine.Container{}, err
 	}
+	c.session = session
 	if err := f.run(c); err != nil {
 		return engine.Container{}, err
 	}
@@ -74,6 +81,11 @@ func (f *Fake) create(spec engine.Spec) (*fakeContainer, error) {
 	}
 	if len(spec.Command)+len(image.Command)+len(image.Entrypoint) == 0 {
 		return nil, octo.Errorf(octo.ErrInvalid, "the image of %s has no command to run", spec.Name)
+	}
+	for _, file := range spec.Files {
+		if path.Clean(file.Path) != file.Path || !path.IsAbs(file.Path) {
+			return nil, octo.Errorf(octo.ErrInvalid, "container %s: %q is not the path of a file", spec.Name, file.Path)
+		}
 	}
 	for _, other := range f.containers {
 		if other.Name == spec.Name {
@@ -141,18 +153,22 @@ func (f *Fake) run(c *fakeContainer) error {
 	f.lastPID++
 	c.State, c.PID, c.Address, c.Started = engine.StateRunning, f.lastPID, c.spec.Address, time.Now()
 	c.ExitCode, c.OOMKilled, c.Finished, c.forced = 0, false, time.Time{}, nil
-	c.signals, c.ended = make(chan os.Signal, 1), make(chan struct{})
+	c.signals, c.ended = make(chan os.Signal, 16), make(chan struct{})
 	c.log.open()
 	ctx, cancel := context.WithCancel(context.Background()) // containers outlive the call that started them
 	c.cancel = cancel
-	process := f.process(c)
-	f.running.Go(func() { f.exited(c, f.config.Program(ctx, process)) })
+	process, session := f.process(c), c.session
+	c.session = nil
+	f.running.Go(func() {
+		session.ended(f.exited(c, session.program(f.config.Program)(ctx, process)))
+	})
 	f.tell(c, engine.EventStart)
 	return nil
 }
 
-// exited notes that the program of a container has returned.
-func (f *Fake) exited(c *fakeContainer, code int) {
+// exited notes that the program of a container has returned, and returns its exit
+// code.
+func (f *Fake) exited(c *fakeContainer, code int) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	c.cancel()
@@ -166,6 +182,7 @@ func (f *Fake) exited(c *fakeContainer, code int) {
 	c.log.close()
 	f.tell(c, engine.EventDie)
 	close(c.ended)
+	return code
 }
 
 // Restart starts a stopped container again.

@@ -11,12 +11,18 @@ import (
 	"github.com/octohost/octohost/internal/engine/enginetest/webapp"
 )
 
+// testapp is where images of tests have their program.
+const testapp = "/testapp"
+
 // FakeProcess is what a program in a fake container has.
 type FakeProcess struct {
 	Spec           engine.Spec // with the image's environment in front of its own
+	Stdin          io.Reader
 	Stdout, Stderr io.Writer
-	Signals        <-chan os.Signal // SIGTERM
+	Signals        <-chan os.Signal // SIGTERM, and what a Session sends
 	OutOfMemory    func()           // kills the container as the kernel does; returns at once
+	// Window returns the size of the terminal, or false where there is none.
+	Window func() (columns, rows int, ok bool)
 }
 
 // Getenv returns a variable of the container's environment.
@@ -29,18 +35,50 @@ func (p *FakeProcess) Getenv(name string) string {
 	return ""
 }
 
-func (f *Fake) process(c *fakeContainer) *FakeProcess {
-	id := c.ID
-	return &FakeProcess{
-		Spec: c.spec, Signals: c.signals,
-		Stdout: c.log.writer(false), Stderr: c.log.writer(true),
-		OutOfMemory: func() { f.OutOfMemory(id) },
+// ReadFile reads a file of the container: one that was put there, or else of this
+// machine.
+func (p *FakeProcess) ReadFile(path string) ([]byte, error) {
+	for _, f := range p.Spec.Files {
+		if f.Path == path {
+			return f.Content, nil
+		}
 	}
+	return os.ReadFile(path) //nolint:gosec // a test's own
 }
 
-// Webapp is the program of test containers, webapp.Run. It listens for real, on the
-// container's address, if that is one of 127.0.0.0/8; else it only behaves as if.
+func (f *Fake) process(c *fakeContainer) *FakeProcess {
+	id := c.ID
+	p := &FakeProcess{
+		Spec: c.spec, Signals: c.signals, Stdin: strings.NewReader(""),
+		Stdout: c.log.writer(false), Stderr: c.log.writer(true),
+		OutOfMemory: func() { f.OutOfMemory(id) },
+		Window:      func() (int, int, bool) { return 0, 0, false },
+	}
+	if s := c.session; s != nil {
+		s.connect(p)
+		s.signals = c.signals
+		s.kill = func() {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			c.kill(137)
+		}
+	}
+	return p
+}
+
+// Webapp is the program of test containers: a tool, if its command says so, else
+// webapp.Run. That listens for real, on the container's address, if that is one of
+// 127.0.0.0/8; else it only behaves as if.
 func Webapp(ctx context.Context, p *FakeProcess) int {
+	if command := p.Spec.Command; len(command) > 1 && command[0] == testapp {
+		return webapp.Tool(ctx, webapp.Process{
+			Getenv: p.Getenv, Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr, Signal: p.Signals, Window: p.Window,
+			OutOfMemory: func() {
+				p.OutOfMemory()
+				<-ctx.Done()
+			},
+		}, command[1], command[2:])
+	}
 	getenv := p.Getenv
 	if ip, err := netip.ParseAddr(p.Spec.Address); err != nil || !ip.IsLoopback() {
 		getenv = func(name string) string {
@@ -51,7 +89,7 @@ func Webapp(ctx context.Context, p *FakeProcess) int {
 		}
 	}
 	return webapp.Run(ctx, webapp.Process{
-		Getenv: getenv, Host: p.Spec.Address, Stdout: p.Stdout, Stderr: p.Stderr, Signal: p.Signals,
+		Getenv: getenv, ReadFile: p.ReadFile, Host: p.Spec.Address, Stdout: p.Stdout, Stderr: p.Stderr, Signal: p.Signals,
 		OutOfMemory: func() {
 			p.OutOfMemory()
 			<-ctx.Done()

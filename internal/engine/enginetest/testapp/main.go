@@ -1,80 +1,46 @@
 // Testapp is the program in the containers of tests. Without arguments it is the
-// server of package webapp. With them it is a tool for the RUN steps of builds in
-// images that have no shell:
-//
-//	testapp exit 3         ends with code 3
-//	testapp sleep 10s …    waits
-//	testapp say TEXT…      prints TEXT, a line per argument
-//	testapp cat FILE…      prints files
-//	testapp write FILE TEXT
-//	testapp eat            eats memory until it is killed
+// server of package webapp. With them it is one of that package's tools, for the RUN
+// steps of builds, and for what people run, in images that have no shell.
 package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/signal"
-	"strconv"
 	"syscall"
-	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/octohost/octohost/internal/engine/enginetest/webapp"
 )
 
 func main() {
-	if len(os.Args) > 1 {
-		os.Exit(tool(os.Args[1], os.Args[2:]))
+	if len(os.Args) < 2 {
+		os.Exit(webapp.Run(context.Background(), process(syscall.SIGTERM, syscall.SIGINT)))
 	}
-	os.Exit(webapp.Run(context.Background(), process()))
+	var handled []os.Signal
+	switch os.Args[1] {
+	case "signals":
+		handled = []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGUSR1}
+	case "window":
+		handled = []os.Signal{syscall.SIGWINCH}
+	}
+	os.Exit(webapp.Tool(context.Background(), process(handled...), os.Args[1], os.Args[2:]))
 }
 
-func process() webapp.Process {
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
-	return webapp.Process{Getenv: os.Getenv, Stdout: os.Stdout, Stderr: os.Stderr, Signal: signals}
+func process(handled ...os.Signal) webapp.Process {
+	signals := make(chan os.Signal, 16)
+	if len(handled) > 0 { // without any, Notify would take all
+		signal.Notify(signals, handled...)
+	}
+	return webapp.Process{Getenv: os.Getenv, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Signal: signals, Window: window}
 }
 
-func tool(name string, args []string) int {
-	var err error
-	switch {
-	case name == "exit" && len(args) == 1:
-		code, _ := strconv.Atoi(args[0]) // a word is as good as 0
-		return code
-	case name == "sleep" && len(args) > 0: // further words mark it in the list of processes
-		var d time.Duration
-		if d, err = time.ParseDuration(args[0]); err == nil {
-			time.Sleep(d)
-		}
-	case name == "say":
-		for _, text := range args {
-			fmt.Println(text)
-		}
-	case name == "cat":
-		for _, path := range args {
-			err = cat(path)
-		}
-	case name == "write" && len(args) == 2:
-		err = os.WriteFile(args[0], []byte(args[1]), 0o644) //nolint:gosec // in a container
-	case name == "eat":
-		p := process()
-		p.Getenv = func(name string) string { return map[string]string{"OOM": "1"}[name] }
-		return webapp.Run(context.Background(), p)
-	default:
-		err = fmt.Errorf("testapp: what is %s %v?", name, args)
-	}
+// window asks the terminal on stdout for its size.
+func window() (columns, rows int, ok bool) {
+	size, err := unix.IoctlGetWinsize(int(os.Stdout.Fd()), unix.TIOCGWINSZ)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+		return 0, 0, false
 	}
-	return 0
-}
-
-func cat(path string) error {
-	text, err := os.ReadFile(path) //nolint:gosec // in a container
-	if err != nil {
-		return err
-	}
-	_, err = os.Stdout.Write(text)
-	return err
+	return int(size.Col), int(size.Row), true
 }

@@ -36,8 +36,12 @@ import (
 type Process struct {
 	Getenv         func(string) string
 	Host           string // address of the container, put in front of PORT; empty means all
+	Stdin          io.Reader
 	Stdout, Stderr io.Writer
-	Signal         <-chan os.Signal // SIGTERM
+	Signal         <-chan os.Signal // SIGTERM, and whatever tools handle
+	// Window returns the size of the terminal, or false where there is none.
+	Window   func() (columns, rows int, ok bool)
+	ReadFile func(path string) ([]byte, error) // nil means os.ReadFile
 	// OutOfMemory is called for OOM=1; it returns if the process has been killed.
 	// Nil means to eat memory in earnest.
 	OutOfMemory func()

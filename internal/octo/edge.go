@@ -1,0 +1,43 @@
+package octo
+
+import "cmp"
+
+// Edge is what an app wants of the proxy in front of it. A zero field means what the
+// operator has decided for all.
+type Edge struct {
+	Timeout Duration `json:"timeout,omitempty"` // until the app begins to answer; more is 504
+	Body    Size     `json:"body,omitempty"`    // largest body of a request in bytes; more is 413
+	Idle    Duration `json:"idle,omitempty"`    // how long an answer or an upgraded connection may be silent
+}
+
+// Maintenance says that visitors of an app get a page instead.
+type Maintenance struct {
+	Message string   `json:"message,omitempty"` // for visitors; empty means the proxy's own words
+	Retry   Duration `json:"retry,omitempty"`   // after which they should come back; 0 means a minute
+}
+
+// EdgeStatus is the proxy in front of an app as people see it.
+type EdgeStatus struct {
+	Set   Edge `json:"set"`   // what was set for the app
+	Holds Edge `json:"holds"` // what holds: that, or what holds for all; 0 means no limit
+	Most  Edge `json:"most"`  // the most that may be set; 0 means no limit
+}
+
+// Within returns what holds: what e says, else what otherwise says, but never more than
+// most. Zero means not said, and in the end no limit.
+func (e Edge) Within(otherwise, most Edge) Edge {
+	return Edge{
+		Timeout: bounded(e.Timeout, otherwise.Timeout, most.Timeout),
+		Body:    bounded(e.Body, otherwise.Body, most.Body),
+		Idle:    bounded(e.Idle, otherwise.Idle, most.Idle),
+	}
+}
+
+func bounded[T cmp.Ordered](v, otherwise, most T) T {
+	var zero T
+	v = cmp.Or(v, otherwise)
+	if most != zero && (v == zero || v > most) {
+		return most
+	}
+	return v
+}
