@@ -34,8 +34,9 @@ type Config struct {
 	// first). Anybody else's are replaced. By default nobody is trusted.
 	Trusted []netip.Prefix
 
-	AccessLog io.Writer    // takes whole lines of JSON, several at a time; may be nil
-	Log       *slog.Logger // nil means slog.Default
+	AccessLog io.Writer            // takes whole lines of JSON, several at a time; may be nil
+	Lines     func([]octo.LogLine) // takes what the logs of apps say about requests; may be nil
+	Log       *slog.Logger         // nil means slog.Default
 	Limits    Limits
 }
 
@@ -71,7 +72,7 @@ func New(cfg Config) (*Proxy, error) {
 	if p.log == nil {
 		p.log = slog.Default()
 	}
-	p.access = newAccessLog(cfg.AccessLog, p.log, p.limits.AccessBuffer)
+	p.access = newAccessLog(&cfg, p.log, p.limits.AccessBuffer)
 	p.forward = newForwarder(p.limits, cfg.Resolve)
 	p.fleet = newFleet(p.forward.transport, p.limits.AnswerTimeout)
 	p.routes = newRoutes(p.fleet, &p.limits, p.log)
@@ -152,7 +153,7 @@ func (p *Proxy) conclude(x *exchange) {
 	}
 	rec := x.record() // before the end of its context looks like a client that left
 	x.end()
-	p.access.add(&rec)
+	p.access.add(&rec, len(x.in.RequestURI)+len(rec.Agent))
 }
 
 // SetShard replaces all routes of one shard. The next request sees them; the cost
@@ -224,6 +225,6 @@ func (p *Proxy) Totals() Totals {
 	t := p.routes.table.Load()
 	return Totals{
 		Sites: t.apps.size, Hosts: t.hosts.size,
-		Active: p.active.size(), Held: int(p.waiting.Load()), Dropped: p.access.lost(),
+		Active: p.active.size(), Held: int(p.waiting.Load()), Dropped: p.access.drops(),
 	}
 }
