@@ -16,12 +16,13 @@ import (
 
 // Config is what a Server needs.
 type Config struct {
-	Apps     Apps
-	Releases Releases
-	Keys     Keys
-	Access   Access
-	Activity Activity
-	Runs     Runs
+	Apps          Apps
+	Releases      Releases
+	Keys          Keys
+	Access        Access
+	Activity      Activity
+	Runs          Runs
+	Configuration Configuration
 
 	// Authorize decides whether who may do what to app (empty where the action has
 	// none). It is asked before every handler; without it everything is denied.
@@ -85,7 +86,7 @@ type call struct {
 func (s *Server) dispatch(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		stream := r.Body
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		r.Body = http.MaxBytesReader(w, r.Body, maxBodyOf(rt))
 		w.Header().Set(versionHeader, s.cfg.Version)
 		c := &call{Request: r, w: w, out: &frameWriter{w: w}, stream: stream}
 		if r.Header.Get("Content-Type") == attachType {

@@ -24,6 +24,10 @@ func families(s *session) []family {
 	releases := family{id: "releases", title: "Releases:", commands: []*cobra.Command{
 		newReleasesCommand(s), newReleasesInfoCommand(s), newRollbackCommand(s),
 	}}
+	config := family{id: "config", title: "Configuration:", commands: []*cobra.Command{
+		newConfigCommand(s), newConfigGetCommand(s), newConfigSetCommand(s), newConfigUnsetCommand(s),
+		newConfigImportCommand(s), newConfigExportCommand(s), newConfigHistoryCommand(s), newConfigDiffCommand(s),
+	}}
 	access := family{id: "access", title: "Access:", commands: []*cobra.Command{
 		newAccessCommand(s), newAccessAddCommand(s), newAccessRemoveCommand(s), newAccessTransferCommand(s),
 		newKeysCommand(s), newKeysAddCommand(s), newKeysInfoCommand(s), newKeysRemoveCommand(s), newUsersCommand(s), newWhoamiCommand(s),
@@ -31,11 +35,12 @@ func families(s *session) []family {
 	machine := family{id: "machine", title: "The machine:", commands: []*cobra.Command{newDoctorCommand(s)}}
 	this := family{id: "this", title: "This program:", commands: []*cobra.Command{newVersionCommand(s)}}
 	if !s.inProcess {
+		config.commands = append(config.commands, newConfigEditCommand(s))
 		access.commands = append(access.commands, newRemoteCommand(s), newRemoteAddCommand(s), newRemoteRemoveCommand(s))
 		machine.commands = append(machine.commands, newServeCommand(s), newHookCommand(s))
 		this.commands = append(this.commands, newCompletionCommand())
 	}
-	return []family{apps, releases, access, machine, this}
+	return []family{apps, config, releases, access, machine, this}
 }
 
 func newRootCommand(s *session) *cobra.Command {

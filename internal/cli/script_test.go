@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -276,6 +277,9 @@ func runExample(t *testing.T, line string) {
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
 	}
+	for name, text := range map[string]string{"token.txt": "s3cret", ".env": "GREETING=hi\nCOLOUR='dark red'\n"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
 	w := exampleWorld(t)
 	stop, err := serveWorld(w, filepath.Join(dir, "s"))
 	require.NoError(t, err)
@@ -284,6 +288,9 @@ func runExample(t *testing.T, line string) {
 		cmd := exec.CommandContext(t.Context(), "sh", "-c", "exec "+line)
 		cmd.Dir = dir
 		cmd.Env = append(os.Environ(), "GORACE="+hurry, "HOME="+home, "XDG_CONFIG_HOME="+home, "OCTO_SOCKET="+filepath.Join(dir, "s"), "GIT_CEILING_DIRECTORIES=/")
+		if strings.HasPrefix(line, "octo config:edit") {
+			cmd.Env = append(cmd.Env, "TEST_TERMINAL=1", "VISUAL=true")
+		}
 		if strings.HasSuffix(line, " -f") {
 			interruptExample(t, cmd)
 			return
@@ -308,6 +315,9 @@ func exampleWorld(t *testing.T) *apitest.World {
 	w.Deploy("hello", "2222222222", "alice")
 	w.PutKey(octo.Key{Fingerprint: exampleKey, User: "carol"})
 	_, err := w.SetRole(t.Context(), octo.Identity{User: "alice"}, "hello", "carol", octo.RoleViewer)
+	require.NoError(t, err)
+	edit := octo.ConfigEdit{Set: octo.Config{"GREETING": octo.ConfigValue("hello"), "COLOUR": octo.ConfigValue("red")}}
+	_, err = w.ChangeConfig(t.Context(), octo.Identity{User: "alice"}, "hello", edit, io.Discard)
 	require.NoError(t, err)
 	return w
 }

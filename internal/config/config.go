@@ -69,17 +69,9 @@ func (v *Versions) Read(ctx context.Context, app octo.Name, n int) (octo.Config,
 	return values, nil
 }
 
-// Draft is a version that is to be.
-type Draft struct {
-	App         octo.Name
-	Author      string
-	Description string
-	Values      octo.Config
-}
-
 // Add writes a new version and returns its number, which is higher than that of every
 // other that there is.
-func (v *Versions) Add(ctx context.Context, d Draft) (int, error) {
+func (v *Versions) Add(ctx context.Context, d octo.ConfigDraft) (int, error) {
 	if err := d.Values.Check(); err != nil {
 		return 0, err
 	}

@@ -49,7 +49,7 @@ func TestVersions_KeepWhatTheyAreGiven(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, none)
 
-	n, err := v.Add(ctx, config.Draft{App: "hello", Author: "ann", Description: "Set things", Values: awkward()})
+	n, err := v.Add(ctx, octo.ConfigDraft{App: "hello", Author: "ann", Description: "Set things", Values: awkward()})
 	require.NoError(t, err)
 	require.Equal(t, 1, n)
 	got, err := v.Read(ctx, "hello", 1)
@@ -57,13 +57,13 @@ func TestVersions_KeepWhatTheyAreGiven(t *testing.T) {
 	require.Equal(t, awkward(), got)
 
 	full := octo.Config{"A": make([]byte, octo.MaxConfig-1)}
-	n, err = v.Add(ctx, config.Draft{App: "hello", Author: strings.Repeat("a", 39), Description: strings.Repeat("d", 1000), Values: full})
+	n, err = v.Add(ctx, octo.ConfigDraft{App: "hello", Author: strings.Repeat("a", 39), Description: strings.Repeat("d", 1000), Values: full})
 	require.NoError(t, err, "all that is allowed fits into the store")
 	require.Equal(t, 2, n)
-	_, err = v.Add(ctx, config.Draft{App: "hello", Values: octo.Config{"A": make([]byte, octo.MaxConfig)}})
+	_, err = v.Add(ctx, octo.ConfigDraft{App: "hello", Values: octo.Config{"A": make([]byte, octo.MaxConfig)}})
 	require.ErrorIs(t, err, octo.ErrInvalid)
 
-	n, err = v.Add(ctx, config.Draft{App: "hello-2", Author: "bob", Values: octo.Config{}})
+	n, err = v.Add(ctx, octo.ConfigDraft{App: "hello-2", Author: "bob", Values: octo.Config{}})
 	require.NoError(t, err)
 	require.Equal(t, 1, n, "each app has its own numbers")
 	list, err := v.List(ctx, "hello")
@@ -80,7 +80,7 @@ func TestVersions_KeepWhatTheyAreGiven(t *testing.T) {
 func TestVersions_CannotBeSwapped(t *testing.T) {
 	v, ctx := versions(t), t.Context()
 	for _, app := range []octo.Name{"hello", "hello", "other"} {
-		_, err := v.Add(ctx, config.Draft{App: app, Values: octo.Config{"A": octo.ConfigValue(app)}})
+		_, err := v.Add(ctx, octo.ConfigDraft{App: app, Values: octo.Config{"A": octo.ConfigValue(app)}})
 		require.NoError(t, err)
 	}
 	one, err := v.Store.Get(ctx, "config/hello/00000001")
@@ -99,7 +99,7 @@ func TestVersions_NumbersOfManyAtOnceDiffer(t *testing.T) {
 	const many = 20
 	for range many {
 		go func() { // ends with its one version, which is received below
-			n, err := v.Add(context.Background(), config.Draft{App: "hello", Values: octo.Config{}})
+			n, err := v.Add(context.Background(), octo.ConfigDraft{App: "hello", Values: octo.Config{}})
 			if err != nil {
 				n = -1
 			}
@@ -118,7 +118,7 @@ func TestVersions_NumbersOfManyAtOnceDiffer(t *testing.T) {
 
 func TestVersions_Environment(t *testing.T) {
 	v, ctx := versions(t), t.Context()
-	n, err := v.Add(ctx, config.Draft{App: "hello", Values: awkward()})
+	n, err := v.Add(ctx, octo.ConfigDraft{App: "hello", Values: awkward()})
 	require.NoError(t, err)
 	env, files, err := v.Environment(ctx, octo.Release{App: "hello", Settings: octo.Settings{Config: n}})
 	require.NoError(t, err)
@@ -148,7 +148,7 @@ func TestVersions_Ensure(t *testing.T) {
 		"A": {Value: "a"}, "B": {Value: "b"}, "SECRET": {Generate: true}, "OPTIONAL": {}, "PORT": {Value: "1"},
 	}
 	var err error
-	app.Config, err = v.Add(ctx, config.Draft{App: "hello", Values: octo.Config{"A": octo.ConfigValue("mine"), "C": {}}})
+	app.Config, err = v.Add(ctx, octo.ConfigDraft{App: "hello", Values: octo.Config{"A": octo.ConfigValue("mine"), "C": {}}})
 	require.NoError(t, err)
 	n, err := v.Ensure(ctx, app, who, defaults)
 	require.NoError(t, err)

@@ -43,7 +43,7 @@ func (v *Versions) Ensure(ctx context.Context, app octo.App, author string, defa
 	case len(added) == 0:
 		return app.Config, nil
 	}
-	return v.Add(ctx, Draft{App: app.Name, Author: author, Description: octo.ConfigChange{Set: added}.String() + " (app.json)", Values: values})
+	return v.Add(ctx, octo.ConfigDraft{App: app.Name, Author: author, Description: octo.ConfigChange{Set: added}.String() + " (app.json)", Values: values})
 }
 
 // generated returns a random value, as long as Heroku's: 64 hexadecimal digits.

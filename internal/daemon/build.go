@@ -109,11 +109,11 @@ func (d *Daemon) buildDeploy() error {
 
 func (d *Daemon) buildPlatform() error {
 	d.platform = platform.New(platform.Config{
-		Store: d.store, Engine: d.engine, Deployer: d.deployer, URL: d.site.url, GitURL: d.site.gitURL,
+		Store: d.store, Engine: d.engine, Deployer: d.deployer, Configs: d.config, URL: d.site.url, GitURL: d.site.gitURL,
 		ParseKey: sshd.ParseAuthorizedKey, Record: d.journal.Record, Log: d.log,
 	})
 	d.api = api.NewServer(api.Config{
-		Apps: d.platform, Releases: d.platform, Keys: d.platform, Access: d.platform, Activity: d.platform,
+		Apps: d.platform, Releases: d.platform, Keys: d.platform, Access: d.platform, Activity: d.platform, Configuration: d.platform,
 		Authorize: d.platform.Authorize, Doctor: d.doctor, Version: d.program.Version, Log: d.log,
 	})
 	return nil

@@ -28,7 +28,8 @@ type patient struct {
 	settings Settings
 	site     site
 	engine   func(context.Context) (engine.Info, error)
-	running  bool // as part of the daemon that has the ports
+	secrets  func(context.Context) error // looks at the keys of the configuration; nil when no daemon runs
+	running  bool                        // as part of the daemon that has the ports
 
 	overruled map[string]string // settings of doors that somebody else opened at another port
 }
@@ -46,6 +47,7 @@ func checks() []check {
 		{"git", checkGit},
 		{"isolation", checkIsolation},
 		{"data", checkData},
+		{"secrets", checkSecrets},
 		{"disk", checkDisk},
 		{"http port", checkHTTP},
 		{"ssh port", checkSSH},
@@ -70,7 +72,7 @@ func Doctor(ctx context.Context, s Settings) []octo.Finding {
 
 // doctor looks at the machine from inside the daemon.
 func (d *Daemon) doctor(ctx context.Context) []octo.Finding {
-	return examine(ctx, &patient{settings: d.settings, site: d.site, engine: d.engine.Info, running: true, overruled: d.overruled})
+	return examine(ctx, &patient{settings: d.settings, site: d.site, engine: d.engine.Info, secrets: d.secrets.Check, running: true, overruled: d.overruled})
 }
 
 func examine(ctx context.Context, p *patient) []octo.Finding {
@@ -183,6 +185,21 @@ func checkData(_ context.Context, p *patient) octo.Finding {
 		return problem("chmod 600 "+filepath.Join(dir, "ssh_host_ed25519_key"), "others may read the SSH host key")
 	}
 	return fine("%s is private", dir)
+}
+
+func checkSecrets(ctx context.Context, p *patient) octo.Finding {
+	if p.secrets == nil {
+		return fine("octo serve looks at its keys when it starts")
+	}
+	err := p.secrets(ctx)
+	var e *octo.Error
+	switch {
+	case errors.As(err, &e):
+		return problem(e.Hint, "%s", e.Message)
+	case err != nil:
+		return problem("", "%v", err)
+	}
+	return fine("the configuration of apps can be read")
 }
 
 func checkDisk(ctx context.Context, p *patient) octo.Finding {

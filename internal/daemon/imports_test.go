@@ -39,6 +39,7 @@ func house() map[string]room {
 		"store/bolt":    {[]string{"octo", "store", "failpoint"}, "an adapter knows its seam, and no other adapter"},
 		"secret":        {[]string{"octo", "store"}, "it seals bytes, whatever they mean"},
 		"config":        {[]string{"octo", "store", "engine"}, "it keeps what apps are configured with; who may ask is decided before"},
+		"dotenv":        {[]string{"octo"}, "it is a format: text in, values out"},
 		"engine":        {[]string{"octo"}, "it is the vocabulary of a runtime, not of octohost's plans"},
 		"engine/docker": {[]string{"octo", "engine"}, "an adapter knows its seam, and no other adapter"},
 		"image":         {[]string{"octo", "engine"}, "a builder turns a source into an image, whoever asks"},
@@ -54,7 +55,7 @@ func house() map[string]room {
 		"platform":      {[]string{"octo", "store", "engine"}, "the use cases are the same behind every door"},
 		"reap":          {[]string{"octo", "store", "engine"}, "it removes what nobody wants any more"},
 		"api":           {[]string{"octo"}, "both ends of the contract, not what is behind it"},
-		"cli":           {[]string{"octo", "api", "git", "daemon", "manifest"}, "the client asks by the API only; git is the hook's end, daemon is octo serve"},
+		"cli":           {[]string{"octo", "api", "git", "daemon", "manifest", "dotenv"}, "the client asks by the API only; git is the hook's end, daemon is octo serve"},
 		"daemon":        {everything, "one place must know everybody: this one"},
 	}
 }

@@ -36,6 +36,12 @@ func routeRules() map[string]string {
 		"GET /v1/apps/{app}/releases":           lookers,
 		"GET /v1/apps/{app}/releases/{release}": lookers,
 
+		"GET /v1/apps/{app}/config":         lookers, // names only
+		"GET /v1/apps/{app}/config/values":  changers,
+		"GET /v1/apps/{app}/config/history": lookers,
+		"GET /v1/apps/{app}/config/diff":    lookers,
+		"PATCH /v1/apps/{app}/config":       changers,
+
 		"GET /v1/keys":                             everybody,
 		"POST /v1/keys":                            admins,
 		"DELETE /v1/keys/{fingerprint}":            admins,
@@ -73,6 +79,17 @@ func lineRules() map[string]string {
 		"releases APP":                   lookers,
 		"releases:info v1 -a APP":        lookers,
 		"rollback -a APP":                pushers,
+
+		"config APP":                     lookers,
+		"config APP --reveal":            changers,
+		"config:diff c0 -a APP":          lookers,
+		"config:diff c0 -a APP --reveal": changers,
+		"config:export APP":              changers,
+		"config:get A -a APP":            changers,
+		"config:history APP":             lookers,
+		"config:import - -a APP":         changers,
+		"config:set A=1 -a APP":          changers,
+		"config:unset A -a APP":          changers,
 
 		"access -a APP":                lookers,
 		"access:add bob viewer -a APP": owners,

@@ -86,6 +86,7 @@ func anew(r octo.Release, who octo.Identity, description string) octo.Release {
 
 // stage writes the settings for the next release.
 func (d *Deployer) stage(ctx context.Context, p *printer, c octo.Change) error {
+	var same bool
 	app, err := d.apps().Update(ctx, string(c.App), func(a *octo.App) error {
 		if a.Destroying {
 			return octo.NoSuchApp(c.App)
@@ -94,11 +95,18 @@ func (d *Deployer) stage(ctx context.Context, p *printer, c octo.Change) error {
 		if err != nil {
 			return err
 		}
+		if same = settings.Equal(a.Settings); same {
+			return store.ErrUnchanged
+		}
 		a.Settings = settings
 		return nil
 	})
 	if err != nil {
 		return missing(c.App, err)
+	}
+	if same {
+		p.detail("Nothing to change")
+		return nil
 	}
 	d.Record(octo.Event{Kind: octo.EventAppChanged, App: c.App, User: c.Who.User, Message: c.Description + ", for the next release"})
 	if app.Release == 0 {

@@ -150,6 +150,14 @@ type ConfigVersion struct {
 	Current     bool      `json:"current,omitempty"`  // the next release is made with it
 }
 
+// ConfigDraft is a version that is to be.
+type ConfigDraft struct {
+	App         Name
+	Author      string
+	Description string
+	Values      Config
+}
+
 // ConfigDefault is what a repository says of a variable that people may have set or
 // not.
 type ConfigDefault struct {

@@ -25,6 +25,7 @@ type Engine interface {
 // Deployer makes releases.
 type Deployer interface {
 	Rollback(ctx context.Context, who octo.Identity, app octo.Name, to int, out io.Writer) error
+	Change(ctx context.Context, c octo.Change, out io.Writer) error
 }
 
 // Config is what a Platform needs.
@@ -32,6 +33,7 @@ type Config struct {
 	Store    store.Store
 	Engine   Engine
 	Deployer Deployer
+	Configs  Configuration
 	URL      func(octo.Name) string // where an app is reached
 	GitURL   func(octo.Name) string // where it is pushed to
 	ParseKey func(authorized string) (octo.Key, error)

@@ -89,9 +89,17 @@ func (b *Box) Open(ctx context.Context, sealed []byte, about string) ([]byte, er
 	return plain, nil
 }
 
-// Check makes the keys where there are none yet, and says what is wrong with them.
+// Check makes the keys where there are none yet, and says what is wrong with them:
+// also with those that this process has no longer to read.
 func (b *Box) Check(ctx context.Context) error {
-	_, err := b.load(ctx)
+	if _, err := b.load(ctx); err != nil {
+		return err
+	}
+	doc, err := b.docs().Get(ctx, b.Node)
+	if err != nil {
+		return fmt.Errorf("read data key: %w", err)
+	}
+	_, err = b.unwrap(doc.Value)
 	return err
 }
 

@@ -106,6 +106,12 @@ func TestBox_NeedsTheKeyOfTheNode(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "x", string(got))
 
+	// Who has read it goes on without, but is told so.
+	require.NoError(t, os.Remove(file))
+	_, err = again.Open(ctx, sealed, "one")
+	require.NoError(t, err)
+	require.ErrorContains(t, again.Check(ctx), "is gone")
+
 	_, err = other.Open(ctx, sealed, "one")
 	require.ErrorIs(t, err, octo.ErrUnavailable)
 	require.ErrorContains(t, err, "another data key")

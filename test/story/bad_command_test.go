@@ -1,6 +1,7 @@
 package story_test
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -55,6 +56,11 @@ func (w *world) typed(line string) result {
 func TestBadCommand_NoSuchApp(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	key, err := os.ReadFile(w.path("key.pub"))
+	require.NoError(t, err)
+	for file, text := range map[string]string{"token.txt": "s3cret", ".env": "A=1\n", "bob.pub": string(key)} { // of examples
+		require.NoError(t, os.WriteFile(w.path(file), []byte(text), 0o600))
+	}
 	for _, command := range w.commands() {
 		for _, example := range w.examples(command) {
 			if !about(example) {

@@ -40,7 +40,7 @@ func (w *World) release(name octo.Name, r octo.Release) octo.Release {
 	app.Release, app.Live = app.Last, app.Last
 	r.App, r.Number = name, app.Last
 	r.Image = fmt.Sprintf("sha256:%064d", r.Number)
-	r.Created, r.Settled, r.Outcome = w.Now(), w.Now(), octo.Live
+	r.Created, r.Settled, r.Outcome, r.Config = w.Now(), w.Now(), octo.Live, app.Config
 	r.Processes = []octo.Process{octo.NewProcess(octo.Web, octo.DefaultPort)}
 	w.releases[name] = append(w.releases[name], r)
 	id := octo.NewInstanceID(name, octo.Web, r.Number, 1)

@@ -26,7 +26,8 @@ type World struct {
 	releases  map[octo.Name][]octo.Release // oldest first
 	instances map[octo.Name][]octo.Instance
 	lines     map[octo.Name][]octo.LogLine
-	runs      map[octo.Name][]*run // oldest first
+	configs   map[octo.Name][]configVersion // oldest first
+	runs      map[octo.Name][]*run          // oldest first
 	keys      []octo.Key
 	events    []octo.Event
 	findings  []octo.Finding
@@ -42,6 +43,7 @@ func New() *World {
 		releases:  map[octo.Name][]octo.Release{},
 		instances: map[octo.Name][]octo.Instance{},
 		lines:     map[octo.Name][]octo.LogLine{},
+		configs:   map[octo.Name][]configVersion{},
 		runs:      map[octo.Name][]*run{},
 	}
 }
@@ -49,7 +51,7 @@ func New() *World {
 // Config returns an API configuration over w, in which octo.Allowed decides.
 func (w *World) Config() api.Config {
 	return api.Config{
-		Apps: w, Releases: w, Keys: w, Access: w, Activity: w, Runs: w,
+		Apps: w, Releases: w, Keys: w, Access: w, Activity: w, Runs: w, Configuration: w,
 		Authorize: w.authorize,
 		Doctor:    func(context.Context) []octo.Finding { return w.Findings() },
 		Version:   "v1.2.3",
