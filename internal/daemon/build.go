@@ -14,8 +14,10 @@ import (
 	"github.com/octohost/octohost/internal/config"
 	"github.com/octohost/octohost/internal/control"
 	"github.com/octohost/octohost/internal/deploy"
+	"github.com/octohost/octohost/internal/engine"
 	"github.com/octohost/octohost/internal/git"
 	"github.com/octohost/octohost/internal/image"
+	"github.com/octohost/octohost/internal/logs"
 	"github.com/octohost/octohost/internal/node"
 	"github.com/octohost/octohost/internal/octo"
 	"github.com/octohost/octohost/internal/platform"
@@ -28,6 +30,7 @@ import (
 // build makes the rooms and shows each what it needs of the others.
 func (d *Daemon) build() error {
 	d.journal = platform.NewJournal(d.store, d.log)
+	d.buildLogs()
 	for _, make := range []func() error{d.buildProxy, d.buildNode, d.buildDeploy, d.buildPlatform, d.buildSSH} {
 		if err := make(); err != nil {
 			return err
@@ -42,7 +45,7 @@ func (d *Daemon) buildProxy() (err error) {
 		return err
 	}
 	cfg := proxy.Config{
-		Listener: d.web, Trusted: trusted, Log: d.log,
+		Listener: d.web, Trusted: trusted, Lines: d.logs.Add, Log: d.log,
 		Resolve: func(id octo.InstanceID) (string, bool) { return d.agent.Address(id) },
 	}
 	if d.access != nil {
@@ -63,15 +66,17 @@ func (d *Daemon) buildNode() (err error) {
 	d.config = &config.Versions{Store: d.store, Sealer: d.secrets}
 	d.agent, err = node.New(node.Config{
 		Name: name, Host: d.host, Engine: d.engine, Store: d.store, Proxy: d.proxy,
-		Env: d.config.Environment, Pools: d.settings.Networks, Record: d.journal.Record, Log: d.log,
-		Facts: octo.Node{Name: name, Version: d.program.Version, Started: time.Now().UTC()},
+		Env: d.config.Environment, Pools: d.settings.Networks, Record: d.record, Log: d.log,
+		LastWords: func(ctx context.Context, box engine.Container) error { return d.prints.Finish(ctx, box) },
+		Facts:     octo.Node{Name: name, Version: d.program.Version, Started: time.Now().UTC()},
 	})
 	if err != nil {
 		return fmt.Errorf("make node agent: %w", err)
 	}
+	d.prints = logs.NewCollector(logs.CollectorConfig{Host: d.host, Engine: d.engine, Archive: d.logs, Ready: d.agent.Ready(), Log: d.log})
 	d.control = control.New(control.Config{
 		Node: name, Domain: d.site.domain, Store: d.store, Ready: d.agent.Ready(),
-		Record: d.journal.Record, Log: d.log,
+		Record: d.record, Log: d.log,
 	})
 	return nil
 }
@@ -97,20 +102,20 @@ func (d *Daemon) buildDeploy() error {
 	d.deployer = deploy.New(deploy.Config{
 		Host: d.host, Store: d.store, Source: d.repos, Builder: d.builder(), Images: d.engine, Router: d.proxy,
 		Readable: d.config.Readable, Defaults: d.config.Ensure, URL: d.site.url, Room: d.room, Memory: int64(d.settings.Build.Memory), CPU: cpu,
-		Record: d.journal.Record, Log: d.log,
+		Record: d.record, Log: d.log,
 	})
 	d.reaper = reap.New(reap.Config{
 		Host: d.host, Store: d.store, Engine: d.engine, Idle: d.deployer.Idle,
-		Repository: d.repos.Remove, Events: d.journal.ForgetEvents, Maintain: d.repos.Maintain, Keep: d.settings.Keep, Cache: int64(d.settings.Build.Cache),
-		Record: d.journal.Record, Log: d.log,
+		Repository: d.repos.Remove, Events: d.journal.ForgetEvents, Logs: d.logs.Forget, Maintain: d.repos.Maintain, Keep: d.settings.Keep, Cache: int64(d.settings.Build.Cache),
+		Record: d.record, Log: d.log,
 	})
 	return nil
 }
 
 func (d *Daemon) buildPlatform() error {
 	d.platform = platform.New(platform.Config{
-		Store: d.store, Engine: d.engine, Deployer: d.deployer, Configs: d.config, URL: d.site.url, GitURL: d.site.gitURL,
-		ParseKey: sshd.ParseAuthorizedKey, Record: d.journal.Record, Log: d.log,
+		Store: d.store, Archive: d.logs, Deployer: d.deployer, Configs: d.config, URL: d.site.url, GitURL: d.site.gitURL,
+		ParseKey: sshd.ParseAuthorizedKey, Record: d.record, Log: d.log,
 	})
 	d.api = api.NewServer(api.Config{
 		Apps: d.platform, Releases: d.platform, Keys: d.platform, Access: d.platform, Activity: d.platform, Configuration: d.platform,

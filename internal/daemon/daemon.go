@@ -22,6 +22,7 @@ import (
 	"github.com/octohost/octohost/internal/deploy"
 	"github.com/octohost/octohost/internal/engine/docker"
 	"github.com/octohost/octohost/internal/git"
+	"github.com/octohost/octohost/internal/logs"
 	"github.com/octohost/octohost/internal/node"
 	"github.com/octohost/octohost/internal/octo"
 	"github.com/octohost/octohost/internal/platform"
@@ -61,6 +62,8 @@ type Daemon struct {
 	access *accessLog
 
 	journal  *platform.Journal
+	logs     *logs.Archive
+	prints   *logs.Collector
 	secrets  *secret.Box
 	config   *config.Versions
 	platform *platform.Platform
@@ -170,6 +173,8 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	stop := context.AfterFunc(inside, endDoors) // a room that fails takes the doors along
 	defer stop()
 	work.Go(func() error { return d.journal.Run(inside) })
+	work.Go(func() error { return d.logs.Run(inside) })
+	work.Go(func() error { return d.prints.Run(inside) })
 	work.Go(func() error { return d.agent.Run(inside) })
 	work.Go(func() error { return d.reaper.Run(inside) })
 	work.Go(func() error { return d.repos.Run(inside) })

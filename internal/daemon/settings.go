@@ -12,6 +12,7 @@ import (
 
 	"github.com/octohost/octohost/internal/manifest"
 	"github.com/octohost/octohost/internal/octo"
+	"github.com/octohost/octohost/internal/ring"
 )
 
 // Settings are what an operator decides: defaults, then the configuration file, then
@@ -42,6 +43,10 @@ type Settings struct {
 		Cgroup  string    `toml:"cgroup_parent"` // where BuildKit's steps run
 	} `toml:"build"`
 
+	Logs struct {
+		MaxSize octo.Size `toml:"max_size"` // of what is kept of each app's log
+	} `toml:"logs"`
+
 	Git struct {
 		MaxPush octo.Size `toml:"max_push"` // largest pack that is accepted
 	} `toml:"git"`
@@ -67,6 +72,7 @@ func Defaults() Settings {
 	}
 	s.Build.Builder, s.Build.Memory, s.Build.Slots, s.Build.Cache = "auto", 2<<30, 1, 10<<30
 	s.Git.MaxPush = 1 << 30
+	s.Logs.MaxSize = 50 << 20
 	return s
 }
 
@@ -134,6 +140,7 @@ func (s *Settings) check() error {
 	}{
 		{filepath.IsAbs(s.Data), "data must be an absolute path: " + strconv.Quote(s.Data), "for example /var/lib/octohost"},
 		{s.Keep >= 1, "keep_releases must be at least 1", ""},
+		{s.Logs.MaxSize >= ring.MinMax, "logs.max_size is " + s.Logs.MaxSize.String() + ", which holds next to nothing", "write for example 50MiB"},
 		{s.Build.Slots >= 1, "build.slots must be at least 1", ""},
 		{len(s.Networks) > 0, "networks is empty", "leave it out, or name a private prefix such as 10.213.0.0/16"},
 		{slices.Contains([]string{"auto", "classic", "buildkit"}, s.Build.Builder), "build.builder is " + strconv.Quote(s.Build.Builder), "it may be auto, classic or buildkit"},

@@ -34,9 +34,10 @@ type Config struct {
 	// Idle calls f while no deploy can use an image that no release keeps yet, or
 	// reports false.
 	Idle func(f func()) bool
-	// Repository removes an app's repository, and Events its events.
+	// Repository removes an app's repository, Events its events, and Logs its log.
 	Repository func(ctx context.Context, app octo.Name) error
 	Events     func(ctx context.Context, app octo.Name) error
+	Logs       func(ctx context.Context, app octo.Name) error
 	// Maintain packs an app's repository together where it has grown many packs.
 	Maintain func(ctx context.Context, app octo.Name) error
 	Keep     int   // how many releases' images are kept
@@ -233,7 +234,7 @@ func (r *Reaper) forget(ctx context.Context, app octo.Name) error {
 			return fmt.Errorf("delete release: %w", err)
 		}
 	}
-	if err := r.Events(ctx, app); err != nil {
+	if err := errors.Join(r.Events(ctx, app), r.Logs(ctx, app)); err != nil {
 		return err
 	}
 	if err := r.forgetKeys(ctx, app); err != nil {
