@@ -47,6 +47,7 @@ func (s *Server) setRole(c *call) error {
 	if err != nil {
 		return err
 	}
+	c.note("role", req.Role)
 	grants, err := s.cfg.Access.SetRole(c.Context(), c.who, c.app, c.PathValue("user"), role)
 	return s.answer(c, orEmpty(grants), err)
 }
@@ -61,6 +62,7 @@ func (s *Server) transfer(c *call) error {
 	if err := decode(c.Body, &req); err != nil {
 		return err
 	}
+	c.note("user", req.User)
 	grants, err := s.cfg.Access.Transfer(c.Context(), c.who, c.app, req.User)
 	return s.answer(c, orEmpty(grants), err)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -32,6 +33,8 @@ func (s *Server) attach(c *call, run func(context.Context, programRequest, octo.
 	if err != nil {
 		return err
 	}
+	c.note("instance", req.Instance)
+	c.noteProgram(req.Program)
 	ctx, cancel := context.WithCancel(c.Context())
 	defer cancel()
 	down := &downlink{w: c.w}
@@ -56,6 +59,10 @@ func (s *Server) attach(c *call, run func(context.Context, programRequest, octo.
 // must not take long.
 func (s *Server) sendOff(c *call, down *downlink, exit octo.Exit, err error) {
 	control := http.NewResponseController(c.w)
+	if err == nil {
+		c.note("exit", strconv.Itoa(exit.Code))
+	}
+	c.conclude(err)
 	var gone error
 	switch {
 	case err == nil:

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/octohost/octohost/internal/octo"
 )
@@ -60,6 +61,7 @@ func (s *Server) showConfig(c *call, reveal bool) error {
 	if err != nil {
 		return err
 	}
+	c.note("at", refs[0].String())
 	view, err := s.cfg.Configuration.AppConfig(c.Context(), c.app, refs[0], reveal)
 	return s.answer(c, view, err)
 }
@@ -88,6 +90,9 @@ func (s *Server) changeConfig(c *call) error {
 			return err
 		}
 	}
+	names := edit.Names()
+	c.note("set", strings.Join(names.Set, " "))
+	c.note("unset", strings.Join(names.Unset, " "))
 	result, err := s.cfg.Configuration.ChangeConfig(c.Context(), c.who, c.app, edit, c.out)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"github.com/octohost/octohost/internal/octo"
 )
@@ -42,6 +43,11 @@ func (s *Server) addKey(c *call) error {
 		return octo.Errorf(octo.ErrInvalid, "the request is not for the app of its path").WithHint("is the octo on the other side of another version?")
 	}
 	key, err := s.cfg.Keys.AddKey(c.Context(), c.who, wish)
+	if err == nil {
+		c.note("key", key.Fingerprint)
+		c.note("user", key.User)
+		c.note("admin", strconv.FormatBool(key.Admin))
+	}
 	return s.answer(c, key, err)
 }
 

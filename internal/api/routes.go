@@ -49,6 +49,8 @@ func (s *Server) routes() []route {
 		{"POST /v1/apps/{app}/keys", octo.ActionAppManage, s.addKey},
 		{"DELETE /v1/apps/{app}/keys/{fingerprint}", octo.ActionAppManage, s.removeKey},
 
+		{"GET /v1/audit", octo.ActionAppList, s.audit},
+		{"GET /v1/apps/{app}/audit", octo.ActionAppManage, s.audit},
 		{"GET /v1/users", octo.ActionAdmin, s.users},
 		{"GET /v1/apps/{app}/access", octo.ActionAppRead, s.access},
 		{"PUT /v1/apps/{app}/access/{user}", octo.ActionAppManage, s.setRole},
@@ -110,6 +112,7 @@ func (s *Server) createApp(c *call) error {
 	if err != nil {
 		return err
 	}
+	c.trace.audit.App = name
 	app, err := s.cfg.Apps.CreateApp(c.Context(), c.who, name)
 	return s.answer(c, app, err)
 }
@@ -124,6 +127,7 @@ func (s *Server) setBranch(c *call) error {
 			return err
 		}
 	}
+	c.note("branch", req.Branch)
 	app, err := s.cfg.Apps.SetBranch(c.Context(), c.who, c.app, req.Branch)
 	return s.answer(c, app, err)
 }
@@ -154,6 +158,9 @@ func (s *Server) rollback(c *call) error {
 	if req.To < 0 || req.To > maxRelease {
 		return octo.Errorf(octo.ErrInvalid, "%d is not the number of a release", req.To)
 	}
+	if req.To > 0 {
+		c.note("to", octo.Version(req.To))
+	}
 	return c.end(s.cfg.Releases.Rollback(c.Context(), c.who, c.app, req.To, c.out))
 }
 
@@ -180,6 +187,7 @@ func (s *Server) unknown(c *call) error {
 // answer sends v, unless err says why there is none.
 func (s *Server) answer(c *call, v any, err error) error {
 	if err == nil {
+		c.conclude(nil)
 		s.respond(c, http.StatusOK, v)
 	}
 	return err
@@ -190,6 +198,7 @@ func (c *call) end(err error) error {
 	if err != nil {
 		return err
 	}
+	c.conclude(nil)
 	return c.out.send(frame{Done: true})
 }
 

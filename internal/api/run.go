@@ -55,6 +55,7 @@ func (s *Server) detach(c *call) error {
 	if err := decode(c.Body, &p); err != nil {
 		return err
 	}
+	c.noteProgram(p)
 	run, err := s.cfg.Runs.Detach(c.Context(), c.who, c.app, p)
 	return s.answer(c, run, err)
 }

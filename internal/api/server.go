@@ -23,10 +23,14 @@ type Config struct {
 	Activity      Activity
 	Runs          Runs
 	Configuration Configuration
+	Trail         Trail
 
 	// Authorize decides whether who may do what to app (empty where the action has
 	// none). It is asked before every handler; without it everything is denied.
 	Authorize func(ctx context.Context, who octo.Identity, what octo.Action, app octo.Name) error
+	// Audit keeps who did what; it may be nil. It is called before the answer to what it
+	// tells of is sent.
+	Audit func(octo.Audit)
 	// Doctor looks at the machine; it may be nil.
 	Doctor func(ctx context.Context) []octo.Finding
 	// Version is that of this octo.
@@ -50,6 +54,9 @@ func NewServer(cfg Config) *Server {
 		cfg.Authorize = func(context.Context, octo.Identity, octo.Action, octo.Name) error {
 			return octo.Errorf(octo.ErrDenied, "nobody may do anything here")
 		}
+	}
+	if cfg.Audit == nil {
+		cfg.Audit = func(octo.Audit) {}
 	}
 	s := &Server{cfg: cfg, mux: http.NewServeMux()}
 	for _, rt := range s.routes() {
@@ -80,6 +87,8 @@ type call struct {
 	// stream is the body of a request that goes on while it is answered: it has no end
 	// that could be waited for.
 	stream io.Reader
+
+	trace trace
 }
 
 // dispatch is the way to every handler: who, which version, which app, may they?
@@ -88,7 +97,7 @@ func (s *Server) dispatch(rt route) http.Handler {
 		stream := r.Body
 		r.Body = http.MaxBytesReader(w, r.Body, maxBodyOf(rt))
 		w.Header().Set(versionHeader, s.cfg.Version)
-		c := &call{Request: r, w: w, out: &frameWriter{w: w}, stream: stream}
+		c := &call{Request: r, w: w, out: &frameWriter{w: w}, stream: stream, trace: trace{keep: s.cfg.Audit}}
 		if r.Header.Get("Content-Type") == attachType {
 			// Else an answer would wait for the end of the request, which waits for it.
 			if err := http.NewResponseController(w).EnableFullDuplex(); err != nil {
@@ -103,6 +112,7 @@ func (s *Server) dispatch(rt route) http.Handler {
 		if err := rt.handle(c); err != nil {
 			s.fail(c, err)
 		}
+		c.conclude(nil)
 	})
 }
 
@@ -112,7 +122,7 @@ func (s *Server) admit(c *call, rt route) error {
 	if !ok || who.User == "" {
 		return octo.Errorf(octo.ErrDenied, "nobody is logged in")
 	}
-	c.who = who
+	c.who, c.trace.audit = who, who.Audited(rt.pattern, "")
 	if err := checkVersion(s.cfg.Version, c.Header.Get(versionHeader)); err != nil {
 		return err
 	}
@@ -121,9 +131,11 @@ func (s *Server) admit(c *call, rt route) error {
 		if err != nil {
 			return err
 		}
-		c.app = app
+		c.app, c.trace.audit.App = app, app
 	}
-	return s.cfg.Authorize(c.Context(), who, rt.action, c.app)
+	err := s.cfg.Authorize(c.Context(), who, rt.action, c.app)
+	c.watch(rt, err)
+	return err
 }
 
 // recovered turns a panic of a handler into an internal error: one request fails,
@@ -132,6 +144,7 @@ func (s *Server) recovered(c *call) {
 	switch p := recover(); p {
 	case nil:
 	case http.ErrAbortHandler:
+		c.conclude(http.ErrAbortHandler)
 		panic(p)
 	default:
 		s.fail(c, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
@@ -141,6 +154,7 @@ func (s *Server) recovered(c *call) {
 // fail answers with err, as a status where that is still possible, else as the
 // last frame.
 func (s *Server) fail(c *call, err error) {
+	c.conclude(err)
 	wire, status := s.describe(c, err)
 	if c.out.begun() {
 		if err := c.out.send(frame{Error: &wire}); err != nil {

@@ -30,7 +30,7 @@ func families(s *session) []family {
 	}}
 	access := family{id: "access", title: "Access:", commands: []*cobra.Command{
 		newAccessCommand(s), newAccessAddCommand(s), newAccessRemoveCommand(s), newAccessTransferCommand(s),
-		newKeysCommand(s), newKeysAddCommand(s), newKeysInfoCommand(s), newKeysRemoveCommand(s), newUsersCommand(s), newWhoamiCommand(s),
+		newKeysCommand(s), newKeysAddCommand(s), newKeysInfoCommand(s), newKeysRemoveCommand(s), newUsersCommand(s), newWhoamiCommand(s), newAuditCommand(s),
 	}}
 	machine := family{id: "machine", title: "The machine:", commands: []*cobra.Command{newDoctorCommand(s)}}
 	this := family{id: "this", title: "This program:", commands: []*cobra.Command{newVersionCommand(s)}}

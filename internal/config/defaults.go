@@ -16,6 +16,9 @@ import (
 // new one yet; the release that is being made will. ErrInvalid names what somebody
 // must set.
 func (v *Versions) Ensure(ctx context.Context, app octo.App, author string, defaults map[string]octo.ConfigDefault) (int, error) {
+	if app.Destroying {
+		return 0, octo.NoSuchApp(app.Name)
+	}
 	values, err := v.Read(ctx, app.Name, app.Config)
 	if err != nil {
 		return 0, err

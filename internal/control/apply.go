@@ -198,7 +198,7 @@ func (l *Loop) settle(ctx context.Context, k *known, v plan.Verdict) error {
 	}
 	k.releases.cached[v.Ref] = r
 	failpoint.Hit("control-between-verdicts")
-	_, err = l.apps().Update(ctx, string(v.App), func(a *octo.App) error { return follow(a, v) })
+	_, err = l.apps().Update(ctx, string(v.App), func(a *octo.App) error { return follow(a, r, v) })
 	if err != nil && !errors.Is(err, octo.ErrNotFound) {
 		return fmt.Errorf("settle app %s: %w", v.App, err)
 	}
@@ -209,8 +209,9 @@ func (l *Loop) settle(ctx context.Context, k *known, v plan.Verdict) error {
 }
 
 // follow makes an app's document show a verdict: a live release is what it goes
-// back to, a failed one is left for the last live one.
-func follow(a *octo.App, v plan.Verdict) error {
+// back to, a failed one is left for the last live one, and what was set with it for
+// what was set before, unless somebody has set something since.
+func follow(a *octo.App, r octo.Release, v plan.Verdict) error {
 	if a.Release != v.Number {
 		return store.ErrUnchanged
 	}
@@ -219,6 +220,9 @@ func follow(a *octo.App, v plan.Verdict) error {
 		a.Live = v.Number
 	case octo.Failed:
 		a.Release = a.Live
+		if r.Before != nil && a.Settings.Equal(r.Settings) {
+			a.Settings = *r.Before
+		}
 	default:
 		return store.ErrUnchanged
 	}

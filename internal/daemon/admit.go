@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/octohost/octohost/internal/octo"
@@ -53,6 +54,9 @@ func (d *Daemon) admit(ctx context.Context, who octo.Identity, line string) erro
 	if key, err = d.platform.AddKey(ctx, who, octo.Admission{Line: line}); err != nil {
 		return err
 	}
+	a := who.Audited(octo.AuditServe, "")
+	a.Detail = map[string]string{"key": key.Fingerprint, "user": key.User, "admin": strconv.FormatBool(key.Admin)}
+	d.trail.Record(a.Ended(nil))
 	d.log.Info("key admitted", "user", key.User, "admin", key.Admin, "fingerprint", key.Fingerprint)
 	return nil
 }

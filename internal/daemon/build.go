@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/octohost/octohost/internal/api"
+	"github.com/octohost/octohost/internal/audit"
 	"github.com/octohost/octohost/internal/config"
 	"github.com/octohost/octohost/internal/control"
 	"github.com/octohost/octohost/internal/deploy"
@@ -31,6 +32,11 @@ import (
 func (d *Daemon) build() error {
 	d.journal = platform.NewJournal(d.store, d.log)
 	d.buildLogs()
+	trail, err := audit.Open(audit.Config{Dir: filepath.Join(d.settings.Data, "audit"), Max: int64(d.settings.Audit.Size), Log: d.log})
+	if err != nil {
+		return fmt.Errorf("open audit trail: %w", err)
+	}
+	d.trail = trail
 	for _, make := range []func() error{d.buildProxy, d.buildNode, d.buildDeploy, d.buildPlatform, d.buildSSH} {
 		if err := make(); err != nil {
 			return err
@@ -89,7 +95,7 @@ func (d *Daemon) buildDeploy() error {
 	d.repos, err = git.New(git.Config{
 		Dir: filepath.Join(d.settings.Data, "git"), Socket: filepath.Join(d.settings.Data, "hook.sock"),
 		Executable: executable, MaxPush: int64(d.settings.Git.MaxPush), Free: d.room, Log: d.log,
-		Deploy: func(ctx context.Context, push octo.Push, out io.Writer) error { return d.deployer.Push(ctx, push, out) },
+		Deploy: d.deploy,
 		Branch: func(ctx context.Context, app octo.Name) (string, error) { return d.platform.Branch(ctx, app) },
 	})
 	if err != nil {
@@ -112,14 +118,24 @@ func (d *Daemon) buildDeploy() error {
 	return nil
 }
 
+// deploy deploys what was pushed, and tells the audit trail what came of it: that goes
+// on without the client.
+func (d *Daemon) deploy(ctx context.Context, push octo.Push, out io.Writer) error {
+	a := push.Who.Audited(octo.AuditDeploy, push.App)
+	a.Detail = map[string]string{"commit": push.New, "branch": push.Branch}
+	err := d.deployer.Push(ctx, push, out)
+	d.trail.Record(a.Ended(err))
+	return err
+}
+
 func (d *Daemon) buildPlatform() error {
 	d.platform = platform.New(platform.Config{
-		Store: d.store, Archive: d.logs, Deployer: d.deployer, Configs: d.config, URL: d.site.url, GitURL: d.site.gitURL,
+		Store: d.store, Archive: d.logs, Deployer: d.deployer, Trail: d.trail, Configs: d.config, URL: d.site.url, GitURL: d.site.gitURL,
 		ParseKey: sshd.ParseAuthorizedKey, Record: d.record, Log: d.log,
 	})
 	d.api = api.NewServer(api.Config{
 		Apps: d.platform, Releases: d.platform, Keys: d.platform, Access: d.platform, Activity: d.platform, Configuration: d.platform,
-		Authorize: d.platform.Authorize, Doctor: d.doctor, Version: d.program.Version, Log: d.log,
+		Authorize: d.platform.Authorize, Trail: d.platform, Audit: d.trail.Record, Doctor: d.doctor, Version: d.program.Version, Log: d.log,
 	})
 	return nil
 }
@@ -137,7 +153,7 @@ func (d *Daemon) buildSSH() error {
 			_, err := d.platform.CreateApp(ctx, who, app)
 			return err
 		},
-		API: d.api.ServeStream,
+		API: d.api.ServeStream, Audit: d.trail.Record,
 		Command: func(ctx context.Context, who octo.Identity, args []string, stdio octo.Stdio, on sshd.Terminal) int {
 			return d.program.Command(ctx, d.api.Handler(who), args, stdio, bool(on))
 		},

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/octohost/octohost/internal/api"
+	"github.com/octohost/octohost/internal/audit"
 	"github.com/octohost/octohost/internal/config"
 	"github.com/octohost/octohost/internal/control"
 	"github.com/octohost/octohost/internal/deploy"
@@ -64,6 +65,7 @@ type Daemon struct {
 	journal  *platform.Journal
 	logs     *logs.Archive
 	prints   *logs.Collector
+	trail    *audit.Trail
 	secrets  *secret.Box
 	config   *config.Versions
 	platform *platform.Platform
@@ -175,6 +177,7 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	work.Go(func() error { return d.journal.Run(inside) })
 	work.Go(func() error { return d.logs.Run(inside) })
 	work.Go(func() error { return d.prints.Run(inside) })
+	work.Go(func() error { return d.access.watchReopen(inside, d.log) })
 	work.Go(func() error { return d.agent.Run(inside) })
 	work.Go(func() error { return d.reaper.Run(inside) })
 	work.Go(func() error { return d.repos.Run(inside) })

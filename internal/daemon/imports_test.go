@@ -35,6 +35,7 @@ func house() map[string]room {
 		"failpoint":     {nil, "anybody may have a place to die"},
 		"logs":          {[]string{"octo", "engine", "ring"}, "it takes lines down, whoever prints them, and knows no documents"},
 		"ring":          {[]string{"octo"}, "it keeps records, whatever they mean"},
+		"audit":         {[]string{"octo", "ring"}, "it keeps what it is told, and decides for nobody what may be read"},
 		"store":         {[]string{"octo"}, "it keeps bytes and documents, whatever they mean"},
 		"store/bolt":    {[]string{"octo", "store", "failpoint"}, "an adapter knows its seam, and no other adapter"},
 		"secret":        {[]string{"octo", "store"}, "it seals bytes, whatever they mean"},

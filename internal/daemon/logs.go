@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"path/filepath"
 
 	"github.com/octohost/octohost/internal/logs"
@@ -12,7 +13,7 @@ func logsDir(s Settings) string { return filepath.Join(s.Data, "logs") }
 
 func (d *Daemon) buildLogs() {
 	d.logs = logs.NewArchive(logs.ArchiveConfig{
-		Dir: logsDir(d.settings), Max: int64(d.settings.Logs.MaxSize), Full: d.cramped, Log: d.log,
+		Dir: logsDir(d.settings), Max: int64(d.settings.Logs.Size), Full: d.cramped, Log: d.log,
 	})
 }
 
@@ -28,4 +29,20 @@ func (d *Daemon) cramped() bool {
 func (d *Daemon) record(e octo.Event) {
 	d.journal.Record(e)
 	d.logs.Event(e)
+}
+
+// checkLogs says how much the logs of apps take, and whether they may take more than
+// there is. They stop growing at the floor of the disk, so this is never a problem.
+func checkLogs(_ context.Context, p *patient) octo.Finding {
+	used, err := logs.UsageOf(logsDir(p.settings))
+	if err != nil {
+		return warning("", "%v", err)
+	}
+	now, most := octo.Size(used.Bytes), octo.Size(used.Apps)*p.settings.Logs.Size
+	free, err := freeBytes(p.settings.Data)
+	if err == nil && most-now > free-p.settings.DiskFloor {
+		return warning("lower logs.size in octo.toml, or add disk",
+			"the logs of %d apps take %s and may take %s, but %s are free: they will stop growing at disk_floor", used.Apps, now, most, free)
+	}
+	return fine("the logs of %d apps take %s of at most %s", used.Apps, now, most)
 }

@@ -44,8 +44,12 @@ type Settings struct {
 	} `toml:"build"`
 
 	Logs struct {
-		MaxSize octo.Size `toml:"max_size"` // of what is kept of each app's log
+		Size octo.Size `toml:"size"` // of what is kept of each app's log
 	} `toml:"logs"`
+
+	Audit struct {
+		Size octo.Size `toml:"size"` // of all that is kept of who did what
+	} `toml:"audit"`
 
 	Git struct {
 		MaxPush octo.Size `toml:"max_push"` // largest pack that is accepted
@@ -71,8 +75,7 @@ func Defaults() Settings {
 		DiskFloor: 1 << 30, Keep: 5,
 	}
 	s.Build.Builder, s.Build.Memory, s.Build.Slots, s.Build.Cache = "auto", 2<<30, 1, 10<<30
-	s.Git.MaxPush = 1 << 30
-	s.Logs.MaxSize = 50 << 20
+	s.Git.MaxPush, s.Audit.Size, s.Logs.Size = 1<<30, 50<<20, 50<<20
 	return s
 }
 
@@ -140,7 +143,7 @@ func (s *Settings) check() error {
 	}{
 		{filepath.IsAbs(s.Data), "data must be an absolute path: " + strconv.Quote(s.Data), "for example /var/lib/octohost"},
 		{s.Keep >= 1, "keep_releases must be at least 1", ""},
-		{s.Logs.MaxSize >= ring.MinMax, "logs.max_size is " + s.Logs.MaxSize.String() + ", which holds next to nothing", "write for example 50MiB"},
+		{s.Logs.Size >= ring.MinMax, "logs.size is " + s.Logs.Size.String() + ", which holds next to nothing", "write for example 50MiB"},
 		{s.Build.Slots >= 1, "build.slots must be at least 1", ""},
 		{len(s.Networks) > 0, "networks is empty", "leave it out, or name a private prefix such as 10.213.0.0/16"},
 		{slices.Contains([]string{"auto", "classic", "buildkit"}, s.Build.Builder), "build.builder is " + strconv.Quote(s.Build.Builder), "it may be auto, classic or buildkit"},

@@ -192,6 +192,8 @@ func (d *Deployer) release(ctx context.Context, r octo.Release, settle func(octo
 			}
 		}
 		r.Processes = r.Settings.Over(r.Declared)
+		before := app.Value.Settings
+		r.Before = &before
 		r.Number = app.Value.Last + 1
 		r.Created = time.Now().UTC()
 		_, err = d.releases().Create(ctx, store.ReleaseName(r.App, r.Number), r)

@@ -143,6 +143,9 @@ func (d *Deployer) failed(ctx context.Context, p *printer, r octo.Release) error
 		p.section("Last lines of its log:", f.Logs)
 	}
 	d.stillServing(ctx, p, r.App)
+	if r.Before != nil && !r.Before.Equal(r.Settings) {
+		p.warn("What was set before %s holds again.", r.Version())
+	}
 	return err
 }
 

@@ -110,7 +110,7 @@ func (r *Repos) deploy(p *push, c command, options []string, out io.Writer) erro
 	}
 	branch := strings.TrimPrefix(c.ref, branchPrefix)
 	err = r.cfg.Deploy(r.base, octo.Push{
-		App: p.app, Branch: branch, Old: c.old, New: c.new, User: p.who.User, Options: options,
+		App: p.app, Branch: branch, Old: c.old, New: c.new, User: p.who.User, Who: p.who, Options: options,
 	}, out)
 	if err != nil {
 		if aerr := move.abort(); aerr != nil {

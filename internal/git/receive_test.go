@@ -27,7 +27,7 @@ func TestReceivePack_DeploysMain(t *testing.T) {
 	require.Contains(t, out, "remote: -----> Building hello")
 	require.Contains(t, out, "remote: =====> live")
 	require.Contains(t, out, "* [new branch]      main -> main")
-	require.Equal(t, []octo.Push{{App: "hello", Branch: "main", Old: strings.Repeat("0", 40), New: head, User: "alice"}}, h.pushed())
+	require.Equal(t, []octo.Push{{App: "hello", Branch: "main", Old: strings.Repeat("0", 40), New: head, User: "alice", Who: octo.Identity{User: "alice"}}}, h.pushed())
 	require.Equal(t, head, h.ref("hello", "refs/heads/main"))
 
 	require.Contains(t, c.git("push", "octo", "main"), "Everything up-to-date")

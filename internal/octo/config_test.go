@@ -99,3 +99,32 @@ func TestConfigChanges(t *testing.T) {
 	require.Equal(t, "Set A, B, C, D and 2 more", octo.ConfigChange{Set: []string{"A", "B", "C", "D", "E", "F"}}.String())
 	require.Empty(t, octo.ConfigChange{}.String())
 }
+
+func TestParseConfigRef(t *testing.T) {
+	for _, text := range []string{"", "v1", "v12", "c0", "c7"} {
+		ref, err := octo.ParseConfigRef(text)
+		require.NoError(t, err, text)
+		require.Equal(t, text, ref.String())
+	}
+	for _, text := range []string{"v", "c", "v0", "12", "x1", "v-1", "v+1", "c1x", "v99999999999", "V1", " v1", strings.Repeat("v", 1000)} {
+		_, err := octo.ParseConfigRef(text)
+		require.ErrorIs(t, err, octo.ErrInvalid, text)
+	}
+}
+
+func TestDiffConfig(t *testing.T) {
+	a := octo.Config{"A": octo.ConfigValue("1"), "B": octo.ConfigValue("2")}
+	b := octo.Config{"B": octo.ConfigValue("3"), "C": {}}
+	diff := octo.DiffConfig(a, b, true)
+	require.Len(t, diff, 3)
+	require.Equal(t, octo.ConfigRemoved, diff[0].Change)
+	require.Nil(t, diff[0].New)
+	require.Equal(t, "2", string(*diff[1].Old))
+	require.Equal(t, "3", string(*diff[1].New))
+	require.Empty(t, *diff[2].New, "empty, but not absent")
+	for _, d := range octo.DiffConfig(a, b, false) {
+		require.Nil(t, d.Old)
+		require.Nil(t, d.New)
+	}
+	require.Empty(t, octo.DiffConfig(a, a, true))
+}

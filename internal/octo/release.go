@@ -17,6 +17,8 @@ type Release struct {
 	Commit string `json:"commit,omitempty"` // full object id in the app's repository
 	Branch string `json:"branch,omitempty"` // the branch that was pushed
 	Settings
+	// Before are the settings that the app had before: they come back if this fails.
+	Before *Settings `json:"before,omitempty"`
 
 	// Processes are what runs: those that the code declares, with the settings over them.
 	Processes []Process `json:"processes"`

@@ -60,6 +60,7 @@ type Push struct {
 	Old    string // object id that the branch had; all zeroes means none
 	New    string // object id that it should have
 	User   string
+	Who    Identity // the same person, as the door knows them
 
 	// Options is what the person gave with git push -o.
 	Options []string

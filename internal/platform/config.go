@@ -146,6 +146,9 @@ type configEdit struct {
 // changed the app meanwhile.
 func (e *configEdit) settings(ctx context.Context, app octo.App) (octo.Settings, error) {
 	next := app.Settings.Clone()
+	if app.Destroying {
+		return next, octo.NoSuchApp(e.app)
+	}
 	if e.made != 0 && e.on == app.Config {
 		next.Config = e.made
 		return next, nil

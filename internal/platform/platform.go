@@ -26,6 +26,7 @@ type Config struct {
 	Store    store.Store
 	Archive  Archive
 	Deployer Deployer
+	Trail    Trail
 	Configs  Configuration
 	URL      func(octo.Name) string // where an app is reached
 	GitURL   func(octo.Name) string // where it is pushed to

@@ -234,6 +234,9 @@ func (r *Reaper) forget(ctx context.Context, app octo.Name) error {
 			return fmt.Errorf("delete release: %w", err)
 		}
 	}
+	if err := r.forgetConfigs(ctx, app); err != nil {
+		return err
+	}
 	if err := errors.Join(r.Events(ctx, app), r.Logs(ctx, app)); err != nil {
 		return err
 	}
@@ -291,37 +294,43 @@ func (r *Reaper) running(ctx context.Context, app octo.Name) (bool, error) {
 // an old image anew since images were listed; while one is, nothing is done.
 func (r *Reaper) trim(ctx context.Context, app octo.Name, images []engine.Image) (done bool, err error) {
 	idle := r.Idle(func() {
-		var keep map[string]bool
-		if keep, err = r.kept(ctx, app); err == nil {
-			err = r.remove(ctx, images, keep)
+		var a octo.App
+		var releases []store.Doc[octo.Release]
+		if a, releases, err = r.history(ctx, app); err == nil {
+			err = errors.Join(r.remove(ctx, images, r.kept(a, releases)), r.trimConfigs(ctx, a, releases))
 		}
 	})
 	return idle && err == nil, err
 }
 
-// kept returns the images of an app that are of use: those of what runs or rolls
-// out, and those of the last live releases.
-func (r *Reaper) kept(ctx context.Context, app octo.Name) (map[string]bool, error) {
+// history returns an app and its releases.
+func (r *Reaper) history(ctx context.Context, app octo.Name) (octo.App, []store.Doc[octo.Release], error) {
 	a, err := r.apps().Get(ctx, string(app))
 	if err != nil {
-		return nil, fmt.Errorf("read app: %w", err)
+		return a.Value, nil, fmt.Errorf("read app: %w", err)
 	}
 	docs, err := store.Docs[octo.Release]{Store: r.Store, Prefix: store.AppReleasesPrefix(app)}.All(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("list releases: %w", err)
+		return a.Value, nil, fmt.Errorf("list releases: %w", err)
 	}
+	return a.Value, docs, nil
+}
+
+// kept returns the images of an app that are of use: those of what runs or rolls
+// out, and those of the last live releases.
+func (r *Reaper) kept(app octo.App, releases []store.Doc[octo.Release]) map[string]bool {
 	keep, lives := map[string]bool{}, 0
-	for _, d := range slices.Backward(docs) {
+	for _, d := range slices.Backward(releases) {
 		rel := d.Value
 		if rel.Outcome == octo.Live {
 			lives++
 		}
 		recent := rel.Outcome == octo.Live && lives <= r.Keep
-		if recent || rel.Outcome == octo.Pending || rel.Number == a.Value.Live || rel.Number == a.Value.Release {
+		if recent || rel.Outcome == octo.Pending || rel.Number == app.Live || rel.Number == app.Release {
 			keep[rel.Image] = true
 		}
 	}
-	return keep, nil
+	return keep
 }
 
 // remove removes those of the images that are not to keep; nil keeps none, not even

@@ -22,6 +22,9 @@ const (
 func (s *session) dispatch(ctx, client context.Context, interrupt func(), line string) uint32 {
 	who, err := s.identity(ctx)
 	if err != nil {
+		was := s.came
+		was.Remote = host(s.ssh.RemoteAddr())
+		s.server.cfg.Audit(was.Audited(octo.AuditLogin, "").Ended(err))
 		return s.refuse(err)
 	}
 	req, err := parse(line)
@@ -63,9 +66,32 @@ func (s *session) execute(ctx, client context.Context, interrupt func(), who oct
 	return uint32(status) //nolint:gosec // checked
 }
 
-// serveGit serves a push or a clone. It outlives the daemon's ctx, for as long as the
-// connection does.
+// serveGit serves a push or a clone, and tells the audit trail.
 func (s *session) serveGit(ctx, client context.Context, who octo.Identity, req request) uint32 {
+	what := octo.AuditFetch
+	if req.git == receivePack {
+		what = octo.AuditPush
+	}
+	audit := who.Audited(what, req.app)
+	status, err := s.git(ctx, client, who, req)
+	audit = audit.Ended(err)
+	switch {
+	case err != nil:
+	case client.Err() != nil:
+		audit.Result = octo.AuditLeft
+	case status != 0:
+		audit.Result = octo.AuditFailed
+	}
+	s.server.cfg.Audit(audit)
+	if err != nil {
+		return s.refuse(err)
+	}
+	return uint32(status) //nolint:gosec // of a process
+}
+
+// git serves a push or a clone. It outlives the daemon's ctx, for as long as the
+// connection does.
+func (s *session) git(ctx, client context.Context, who octo.Identity, req request) (int, error) {
 	serve, action := s.server.cfg.Git.UploadPack, octo.ActionAppRead
 	if req.git == receivePack {
 		serve, action = s.server.cfg.Git.ReceivePack, octo.ActionAppDeploy
@@ -75,17 +101,13 @@ func (s *session) serveGit(ctx, client context.Context, who octo.Identity, req r
 		err = s.create(ctx, who, req.app)
 	}
 	if err != nil {
-		return s.refuse(err)
+		return exitFailed, err
 	}
 	stdio := s.stdio() // git's protocol is no text, on a terminal neither
 	defer context.AfterFunc(ctx, func() {
 		_, _ = fmt.Fprintf(stdio.Err, " !     octohost is shutting down: this may go on for %s.\n", s.server.cfg.Limits.Farewell) // the client may have left
 	})()
-	status, err := serve(client, who, req.app, s.protocol, stdio)
-	if err != nil {
-		return s.refuse(err)
-	}
-	return uint32(status) //nolint:gosec // of a process
+	return serve(client, who, req.app, s.protocol, stdio)
 }
 
 // create makes an app on its first push. The name may be taken by somebody whose app

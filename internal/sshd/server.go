@@ -49,6 +49,8 @@ type Config struct {
 	Git       Git
 	// API answers HTTP requests that come over a stream, until it ends.
 	API func(ctx context.Context, stream io.ReadWriteCloser, who octo.Identity) error
+	// Audit keeps who was refused, and what was done with git; it may be nil.
+	Audit func(octo.Audit)
 	// Command runs a command line and returns its exit status.
 	Command func(ctx context.Context, who octo.Identity, args []string, stdio octo.Stdio, on Terminal) int
 	Log     *slog.Logger
@@ -93,14 +95,15 @@ type Server struct {
 // New returns a Server.
 func New(cfg Config) *Server {
 	cfg.Limits.fill()
+	if cfg.Audit == nil {
+		cfg.Audit = func(octo.Audit) {}
+	}
 	s := &Server{cfg: cfg, strangers: gate{most: cfg.Limits.Strangers, each: cfg.Limits.Neighbors}}
 	s.ssh = &ssh.ServerConfig{
-		Config:                    algorithms(),
-		PublicKeyAuthAlgorithms:   keyAlgorithms(),
-		MaxAuthTries:              maxAuthTries,
-		ServerVersion:             "SSH-2.0-octohost",
-		PublicKeyCallback:         s.offered,
-		VerifiedPublicKeyCallback: s.verified,
+		Config:                  algorithms(),
+		PublicKeyAuthAlgorithms: keyAlgorithms(),
+		MaxAuthTries:            maxAuthTries,
+		ServerVersion:           "SSH-2.0-octohost",
 	}
 	s.ssh.AddHostKey(cfg.HostKey)
 	return s
@@ -192,8 +195,8 @@ func (s *Server) serve(ctx context.Context, raw net.Conn) {
 		tally: newTally(s.cfg.Limits.Sessions),
 	}
 	if c.came, err = c.identity(ctx); err != nil {
-		s.cfg.Log.Debug("ssh key taken away during the handshake", "remote", raw.RemoteAddr().String(), "err", err)
-		return
+		s.cfg.Audit(octo.Identity{Key: c.fingerprint, Remote: host(raw.RemoteAddr())}.Audited(octo.AuditLogin, "").Ended(err))
+		return // it was taken away just now
 	}
 	c.came.Remote = ""
 	defer s.guests.enter(c)()
@@ -212,8 +215,10 @@ func (s *Server) greetStranger(ctx context.Context, raw net.Conn) (*ssh.ServerCo
 	}
 	defer context.AfterFunc(ctx, func() { _ = raw.Close() })() // a handshake is not worth waiting for
 	quick := newEager(raw)
-	conn, channels, requests, err := ssh.NewServerConn(quick, s.ssh)
+	login := &login{server: s, audit: octo.Audit{Time: time.Now().UTC(), From: host(raw.RemoteAddr()), What: octo.AuditLogin}}
+	conn, channels, requests, err := ssh.NewServerConn(quick, login.config())
 	if err != nil {
+		login.failed()
 		return nil, nil, nil, err
 	}
 	quick.rest()

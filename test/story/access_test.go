@@ -1,9 +1,13 @@
 package story_test
 
 import (
+	"encoding/json"
 	"os"
+	"os/exec"
+	"os/user"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -99,4 +103,51 @@ func TestAccess_ExpiredKey(t *testing.T) {
 		return out.code == 255 && strings.Contains(out.err, "octohost: your key expired on ")
 	})
 	require.Contains(t, w.octo("keys").ok(), "expired")
+}
+
+// canary is a secret that must not be anywhere but where it belongs.
+const canary = "hunter2-canary"
+
+// Who did what is kept, also when octo is killed, and secrets are not.
+func TestAccess_Audit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.as("anna").repo("shop").deploy("v1")
+	w.as("bob")
+	w.newKey("mallory")
+	require.Equal(t, 255, w.sshAs("mallory", "apps").code)
+	require.Equal(t, 3, w.sshAs("bob", "apps:info shop").code)
+	w.sshAs("anna", "config:set TOKEN="+canary+" -a shop").ok()
+	require.Contains(t, w.sshAs("anna", "config:get TOKEN -a shop").ok(), canary)
+	require.Equal(t, 3, w.sshAs("bob", "config:get TOKEN -a shop").code)
+	w.octo("access:add", "bob", "viewer", "-a", "shop").ok()
+	require.NotZero(t, w.sshAs("anna", "config:set 1="+canary+" -a shop").code)
+	w.kill(syscall.SIGKILL)
+	w.start()
+
+	me, err := user.Current()
+	require.NoError(t, err)
+	trail := w.octo("audit", "--json", "-n", "1000").ok()
+	require.NotContains(t, trail, canary)
+	var got []string
+	for line := range strings.Lines(trail) {
+		var a octo.Audit
+		require.NoError(t, json.Unmarshal([]byte(line), &a))
+		require.NotEmpty(t, a.From)
+		require.Equal(t, a.From == octo.LocalSocket, a.Key == "", line)
+		got = append(got, strings.Join([]string{a.User, a.What, string(a.App), string(a.Result)}, " "))
+	}
+	for _, want := range []string{
+		"local octo serve  ok", " ssh login  denied", "anna deploy shop ok", "anna git push shop ok", "bob GET /v1/apps/{app} shop not_found",
+		"anna PATCH /v1/apps/{app}/config shop ok", "anna GET /v1/apps/{app}/config/values shop ok",
+		"bob GET /v1/apps/{app}/config/values shop not_found", me.Username + " PUT /v1/apps/{app}/access/{user} shop ok",
+	} {
+		require.Contains(t, got, want)
+	}
+	owner := w.sshAs("anna", "audit").ok()
+	require.Contains(t, owner, "apps/shop/config set=TOKEN")
+	require.NotContains(t, owner, "ssh login", "that is the admins' business")
+	require.NotContains(t, w.sshAs("bob", "audit").ok(), "TOKEN")
+	_, err = exec.Command("grep", "-r", canary, w.path("data")).Output() //nolint:gosec // of the test
+	require.Error(t, err, "it is in no file")
 }

@@ -30,6 +30,7 @@ type World struct {
 	runs      map[octo.Name][]*run          // oldest first
 	keys      []octo.Key
 	events    []octo.Event
+	audits    []octo.Audit
 	findings  []octo.Finding
 	followers int
 }
@@ -52,9 +53,9 @@ func New() *World {
 func (w *World) Config() api.Config {
 	return api.Config{
 		Apps: w, Releases: w, Keys: w, Access: w, Activity: w, Runs: w, Configuration: w,
-		Authorize: w.authorize,
-		Doctor:    func(context.Context) []octo.Finding { return w.Findings() },
-		Version:   "v1.2.3",
+		Authorize: w.authorize, Trail: w, Audit: w.Audit,
+		Doctor:  func(context.Context) []octo.Finding { return w.Findings() },
+		Version: "v1.2.3",
 	}
 }
 

@@ -1,0 +1,63 @@
+package deploy_test
+
+import (
+	"bytes"
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/octohost/octohost/internal/octo"
+	"github.com/octohost/octohost/internal/store"
+)
+
+// setConfig changes the number of the app's configuration.
+func (w *world) setConfig(n int, stage bool, out *bytes.Buffer) error {
+	return w.deployer.Change(w.t.Context(), octo.Change{
+		App: "hello", Who: octo.Identity{User: "bob"}, Description: "Set A", Stage: stage,
+		Edit: func(_ context.Context, app octo.App) (octo.Settings, error) {
+			s := app.Settings.Clone()
+			s.Config = n
+			return s, nil
+		},
+	}, out)
+}
+
+func TestChange_KnowsWhatWasSetBefore(t *testing.T) {
+	w := newWorld(t)
+	var out bytes.Buffer
+	_, err := w.push()
+	require.NoError(t, err)
+	require.NoError(t, w.setConfig(1, false, &out))
+	require.NoError(t, w.setConfig(2, true, &out))
+	out.Reset()
+	require.NoError(t, w.setConfig(2, true, &out))
+	require.Contains(t, out.String(), "Nothing to change")
+
+	w.mu.Lock()
+	w.failure = &octo.Failure{Kind: octo.FailedExit, Message: "web ended"}
+	w.mu.Unlock()
+	out.Reset()
+	require.ErrorIs(t, w.setConfig(3, false, &out), octo.ErrInvalid)
+	require.Contains(t, out.String(), " !     What was set before v3 holds again.\n")
+	doc, err := w.releases().Get(t.Context(), store.ReleaseName("hello", 3))
+	require.NoError(t, err)
+	require.Equal(t, 3, doc.Value.Config)
+	require.Equal(t, 2, doc.Value.Before.Config, "what was staged, too")
+}
+
+// A configuration that containers could not be given is not released.
+func TestChange_NeedsAReadableConfiguration(t *testing.T) {
+	w := newWorld(t)
+	w.deployer.Readable = func(_ context.Context, r octo.Release) error {
+		if r.Config == 0 {
+			return nil
+		}
+		return octo.Errorf(octo.ErrUnavailable, "the key is gone")
+	}
+	_, err := w.push()
+	require.NoError(t, err)
+	var out bytes.Buffer
+	require.ErrorContains(t, w.setConfig(1, false, &out), "the key is gone")
+	require.Equal(t, 1, w.app().Last)
+}
