@@ -65,6 +65,9 @@ type Config struct {
 	// Readable returns why containers of a release could not be given its configuration;
 	// nil means that they could, for all that is known.
 	Readable func(ctx context.Context, r octo.Release) error
+	// Secrets returns those of an app's variables that are set in a configuration; nil
+	// knows none.
+	Secrets func(ctx context.Context, app octo.Name, config int, names []string) (map[string][]byte, error)
 	// Defaults sets those variables of an app that are not set, and returns the number
 	// of the configuration that has them all; nil sets none.
 	Defaults func(ctx context.Context, app octo.App, author string, defaults map[string]octo.ConfigDefault) (int, error)

@@ -2,6 +2,7 @@ package webapp
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +20,7 @@ import (
 //	say TEXT…      prints TEXT, a line per argument
 //	complain TEXT… the same on stderr
 //	cat [FILE…]    prints files, or its input
+//	sum FILE       prints its SHA-256
 //	write FILE TEXT
 //	eat            eats memory until it is killed
 //	env NAME…      prints variables
@@ -60,6 +62,10 @@ func (p Process) tool(ctx context.Context, name string, args []string) error {
 		return nil
 	case "cat":
 		return p.cat(args)
+	case "sum":
+		text, err := os.ReadFile(args[0])
+		p.say(p.Stdout, fmt.Sprintf("%x", sha256.Sum256(text)))
+		return err
 	case "write":
 		return os.WriteFile(args[0], []byte(args[1]), 0o644) //nolint:gosec // in a container
 	case "eat":
