@@ -22,7 +22,10 @@ type Config struct {
 	Access        Access
 	Activity      Activity
 	Runs          Runs
+	Processes     Processes
 	Configuration Configuration
+	Domains       Domains
+	Edge          Edge
 	Trail         Trail
 
 	// Authorize decides whether who may do what to app (empty where the action has

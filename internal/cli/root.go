@@ -21,12 +21,21 @@ func families(s *session) []family {
 		newAppsCommand(s), newAppsBranchCommand(s), newAppsCreateCommand(s), newAppsInfoCommand(s), newAppsDestroyCommand(s),
 		newPsCommand(s), newLogsCommand(s), newEventsCommand(s), newOpenCommand(s),
 	}}
+	processes := family{id: "processes", title: "Processes:", commands: []*cobra.Command{
+		newPsScaleCommand(s), newPsRestartCommand(s), newPsStopCommand(s), newPsStartCommand(s),
+		newLimitsCommand(s), newLimitsSetCommand(s), newLimitsUnsetCommand(s),
+	}}
 	releases := family{id: "releases", title: "Releases:", commands: []*cobra.Command{
-		newReleasesCommand(s), newReleasesInfoCommand(s), newRollbackCommand(s),
+		newReleasesCommand(s), newReleasesInfoCommand(s), newReleasesDiffCommand(s), newRollbackCommand(s),
 	}}
 	config := family{id: "config", title: "Configuration:", commands: []*cobra.Command{
 		newConfigCommand(s), newConfigGetCommand(s), newConfigSetCommand(s), newConfigUnsetCommand(s),
 		newConfigImportCommand(s), newConfigExportCommand(s), newConfigHistoryCommand(s), newConfigDiffCommand(s),
+	}}
+	domains := family{id: "domains", title: "Domains:", commands: []*cobra.Command{
+		newDomainsCommand(s), newDomainsAddCommand(s), newDomainsRemoveCommand(s), newDomainsClearCommand(s), newDomainsCheckCommand(s),
+		newRedirectsCommand(s), newRedirectsAddCommand(s), newRedirectsRemoveCommand(s),
+		newMaintenanceCommand(s), newMaintenanceOnCommand(s), newMaintenanceOffCommand(s), newProxyCommand(s), newProxySetCommand(s),
 	}}
 	access := family{id: "access", title: "Access:", commands: []*cobra.Command{
 		newAccessCommand(s), newAccessAddCommand(s), newAccessRemoveCommand(s), newAccessTransferCommand(s),
@@ -40,7 +49,7 @@ func families(s *session) []family {
 		machine.commands = append(machine.commands, newServeCommand(s), newHookCommand(s))
 		this.commands = append(this.commands, newCompletionCommand())
 	}
-	return []family{apps, config, releases, access, machine, this}
+	return []family{apps, processes, config, releases, domains, access, machine, this}
 }
 
 func newRootCommand(s *session) *cobra.Command {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/octohost/octohost/internal/engine"
 	"github.com/octohost/octohost/internal/failpoint"
+	"github.com/octohost/octohost/internal/manifest"
 	"github.com/octohost/octohost/internal/octo"
 	"github.com/octohost/octohost/internal/store"
 )
@@ -71,12 +72,15 @@ type Config struct {
 	// Defaults sets those variables of an app that are not set, and returns the number
 	// of the configuration that has them all; nil sets none.
 	Defaults func(ctx context.Context, app octo.App, author string, defaults map[string]octo.ConfigDefault) (int, error)
-	URL      func(octo.Name) string // where an app is reached
-	Room     func() error           // says whether there is disk space for a build
-	Memory   int64                  // limit of a build step in bytes
-	CPU      float64                // limit of a build step in cores
-	Record   func(octo.Event)
-	Log      *slog.Logger
+	// Pushed gives an app the host names that a release asks for. It returns which of them
+	// it serves, and why not the others; nil means that nobody heeds them.
+	Pushed func(ctx context.Context, r octo.Release) (serves []string, refused []error, err error)
+	URL    func(octo.Name) string // where an app is reached
+	Room   func() error           // says whether there is disk space for a build
+	Memory int64                  // limit of a build step in bytes
+	CPU    float64                // limit of a build step in cores
+	Record func(octo.Event)
+	Log    *slog.Logger
 }
 
 // Deployer deploys.
@@ -116,18 +120,19 @@ const noWait = "no-wait"
 func (d *Deployer) create(ctx context.Context, p *printer, push octo.Push) (octo.Release, error) {
 	d.busy.RLock()
 	defer d.busy.RUnlock()
-	release, defaults, err := d.prepare(ctx, p, push)
-	if err != nil {
-		return release, err
-	}
-	settle := d.withDefaults(ctx, push.User, defaults)
 	app, err := d.apps().Get(ctx, string(push.App))
 	if err != nil {
-		return release, missing(push.App, err)
+		return octo.Release{App: push.App}, missing(push.App, err)
 	}
-	if err := settle(app.Value, &release); err != nil {
+	var settle func(octo.App, *octo.Release) error
+	release, err := d.prepare(ctx, p, push, func(said manifest.Said, r *octo.Release) error {
+		settle = d.withDefaults(ctx, push.User, said.App.Env)
+		return settle(app.Value, r)
+	})
+	if err != nil {
 		return release, err
 	}
+	release.Names = d.names(ctx, p, push)
 	if err := d.tasks(ctx, p, release); err != nil {
 		return release, err
 	}

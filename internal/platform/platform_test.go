@@ -40,6 +40,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, store: s}
 	w.Platform = platform.New(platform.Config{
 		Store: s, ParseKey: sshd.ParseAuthorizedKey, Record: journal.Record, Log: log,
+		Hosts:  func(context.Context, octo.Name) (map[octo.Name][]string, error) { return nil, nil },
 		URL:    func(app octo.Name) string { return "http://" + string(app) + ".localhost" },
 		GitURL: func(app octo.Name) string { return "ssh://octo@localhost/" + string(app) },
 	})

@@ -35,7 +35,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, store: s, engine: enginetest.NewFake(enginetest.FakeConfig{})}
 	r := reap.New(reap.Config{
 		Host: "test", Store: s, Engine: w.engine, Keep: 2, Record: func(octo.Event) {}, Log: slog.New(slog.DiscardHandler),
-		Repository: w.removal("repository"), Events: w.removal("events"), Logs: w.removal("logs"),
+		Repository: w.removal("repository"), Events: w.removal("events"), Logs: w.removal("logs"), Names: w.removal("names"),
 		Idle: func(f func()) bool {
 			if !w.deploy.TryLock() {
 				return false
@@ -144,7 +144,7 @@ func TestReaper_BuriesADestroyedAppOnceItIsStill(t *testing.T) {
 		return octo.Kind(err) == octo.ErrNotFound
 	}, 5*time.Second, 5*time.Millisecond)
 	require.Empty(t, w.images("hello"))
-	require.Equal(t, []string{"repository of hello", "events of hello", "logs of hello"}, w.removed)
+	require.Equal(t, []string{"repository of hello", "names of hello", "events of hello", "logs of hello"}, w.removed)
 	left, err := w.store.List(t.Context(), store.ReleasesPrefix)
 	require.NoError(t, err)
 	require.Empty(t, left)
