@@ -31,6 +31,8 @@ const (
 	EventInstanceOOM   EventKind = "instance.oom"
 	EventKeyAdded      EventKind = "key.added"
 	EventKeyRemoved    EventKind = "key.removed"
+	EventDomainAdded   EventKind = "domain.added"
+	EventDomainRemoved EventKind = "domain.removed"
 	EventEngineLost    EventKind = "engine.lost"
 	EventEngineBack    EventKind = "engine.back"
 )

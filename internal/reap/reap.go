@@ -34,9 +34,11 @@ type Config struct {
 	// Idle calls f while no deploy can use an image that no release keeps yet, or
 	// reports false.
 	Idle func(f func()) bool
-	// Repository removes an app's repository, and Events its events.
+	// Repository removes an app's repository, Events its events, and Names sets its host
+	// names free.
 	Repository func(ctx context.Context, app octo.Name) error
 	Events     func(ctx context.Context, app octo.Name) error
+	Names      func(ctx context.Context, app octo.Name) error
 	// Maintain packs an app's repository together where it has grown many packs.
 	Maintain func(ctx context.Context, app octo.Name) error
 	Keep     int   // how many releases' images are kept
@@ -232,6 +234,9 @@ func (r *Reaper) forget(ctx context.Context, app octo.Name) error {
 		if err := releases.Delete(ctx, d.Name); err != nil {
 			return fmt.Errorf("delete release: %w", err)
 		}
+	}
+	if err := r.Names(ctx, app); err != nil {
+		return fmt.Errorf("free names: %w", err)
 	}
 	if err := r.forgetConfigs(ctx, app); err != nil {
 		return err

@@ -36,6 +36,7 @@ func newWorld(t *testing.T) *world {
 	r := reap.New(reap.Config{
 		Host: "test", Store: s, Engine: w.engine, Keep: 2, Record: func(octo.Event) {}, Log: slog.New(slog.DiscardHandler),
 		Repository: w.removeRepository, Events: func(context.Context, octo.Name) error { return nil },
+		Names: func(context.Context, octo.Name) error { return nil },
 		Idle: func(f func()) bool {
 			if !w.deploy.TryLock() {
 				return false
