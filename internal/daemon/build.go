@@ -22,6 +22,7 @@ import (
 	"github.com/octohost/octohost/internal/logs"
 	"github.com/octohost/octohost/internal/node"
 	"github.com/octohost/octohost/internal/octo"
+	"github.com/octohost/octohost/internal/oneoff"
 	"github.com/octohost/octohost/internal/platform"
 	"github.com/octohost/octohost/internal/proxy"
 	"github.com/octohost/octohost/internal/reap"
@@ -83,6 +84,11 @@ func (d *Daemon) buildNode() (err error) {
 		return fmt.Errorf("make node agent: %w", err)
 	}
 	d.prints = logs.NewCollector(logs.CollectorConfig{Host: d.host, Engine: d.engine, Archive: d.logs, Ready: d.agent.Ready(), Log: d.log})
+	d.runner = oneoff.New(oneoff.Config{
+		Host: d.host, Store: d.store, Engine: d.engine, Places: d.agent, Env: d.config.Environment,
+		Hold:     func() func() { return d.deployer.Hold() },
+		TaskTime: d.settings.ReleaseTimeout.Std(), Record: d.record, Log: d.log,
+	})
 	d.control = control.New(control.Config{
 		Node: name, Domain: d.site.domain, Store: d.store, Ready: d.agent.Ready(),
 		Record: d.record, Log: d.log,
@@ -118,7 +124,7 @@ func (d *Daemon) buildDeploy() error {
 		cpu = max(1, float64(runtime.NumCPU())/2)
 	}
 	d.deployer = deploy.New(deploy.Config{
-		Host: d.host, Store: d.store, Source: d.repos, Builder: d.builder(), Images: d.engine, Router: d.proxy,
+		Host: d.host, Store: d.store, Source: d.repos, Builder: d.builder(), Images: d.engine, Router: d.proxy, Runner: d.runner,
 		Pushed: d.edge.Pushed, Readable: d.config.Readable, Defaults: d.config.Ensure, Secrets: d.config.Some, URL: d.site.url, Room: d.room, Memory: int64(d.settings.Build.Memory), CPU: cpu,
 		Record: d.record, Log: d.log,
 	})
@@ -147,7 +153,7 @@ func (d *Daemon) buildPlatform() error {
 	})
 	d.api = api.NewServer(api.Config{
 		Apps: d.platform, Releases: d.platform, Keys: d.platform, Access: d.platform, Activity: d.platform, Configuration: d.platform,
-		Processes: d.platform, Domains: d.edge, Edge: d.edge,
+		Processes: d.platform, Domains: d.edge, Edge: d.edge, Runs: d.runner,
 		Authorize: d.platform.Authorize, Trail: d.platform, Audit: d.trail.Record, Doctor: d.doctor, Version: d.program.Version, Log: d.log,
 	})
 	return nil

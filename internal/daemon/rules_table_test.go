@@ -137,6 +137,13 @@ func lineRules() map[string]string {
 		"maintenance:off APP":                                  changers,
 		"proxy APP":                                            lookers,
 		"proxy:set timeout=90s -a APP":                         changers,
+		"run APP -- true":                                      changers,
+		"run:detached APP -- true":                             changers,
+		"run:list APP":                                         changers,
+		"run:logs run.k7f3q -a APP":                            changers,
+		"run:stop run.k7f3q -a APP":                            changers,
+		"enter APP":                                            changers,
+		"shell APP":                                            changers,
 
 		"access -a APP":                lookers,
 		"access:add bob viewer -a APP": owners,
