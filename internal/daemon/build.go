@@ -20,6 +20,7 @@ import (
 	"github.com/octohost/octohost/internal/image"
 	"github.com/octohost/octohost/internal/node"
 	"github.com/octohost/octohost/internal/octo"
+	"github.com/octohost/octohost/internal/oneoff"
 	"github.com/octohost/octohost/internal/platform"
 	"github.com/octohost/octohost/internal/proxy"
 	"github.com/octohost/octohost/internal/reap"
@@ -79,6 +80,11 @@ func (d *Daemon) buildNode() (err error) {
 	if err != nil {
 		return fmt.Errorf("make node agent: %w", err)
 	}
+	d.runner = oneoff.New(oneoff.Config{
+		Host: d.host, Store: d.store, Engine: d.engine, Places: d.agent, Env: d.config.Environment,
+		Hold:     func() func() { return d.deployer.Hold() },
+		TaskTime: d.settings.ReleaseTimeout.Std(), Record: d.journal.Record, Log: d.log,
+	})
 	d.control = control.New(control.Config{
 		Node: name, Domain: d.site.domain, Store: d.store, Ready: d.agent.Ready(),
 		Record: d.journal.Record, Log: d.log,
@@ -114,7 +120,7 @@ func (d *Daemon) buildDeploy() error {
 		cpu = max(1, float64(runtime.NumCPU())/2)
 	}
 	d.deployer = deploy.New(deploy.Config{
-		Host: d.host, Store: d.store, Source: d.repos, Builder: d.builder(), Images: d.engine, Router: d.proxy,
+		Host: d.host, Store: d.store, Source: d.repos, Builder: d.builder(), Images: d.engine, Router: d.proxy, Runner: d.runner,
 		Pushed: d.edge.Pushed, Readable: d.config.Readable, Defaults: d.config.Ensure, Secrets: d.config.Some, URL: d.site.url, Room: d.room, Memory: int64(d.settings.Build.Memory), CPU: cpu,
 		Record: d.journal.Record, Log: d.log,
 	})
@@ -138,12 +144,12 @@ func (d *Daemon) deploy(ctx context.Context, push octo.Push, out io.Writer) erro
 
 func (d *Daemon) buildPlatform() error {
 	d.platform = platform.New(platform.Config{
-		Store: d.store, Engine: d.engine, Deployer: d.deployer, Trail: d.trail, Configs: d.config, Hosts: d.edge.Hosts, URL: d.site.url, GitURL: d.site.gitURL,
+		Store: d.store, Engine: d.engine, Deployer: d.deployer, Trail: d.trail, Configs: d.config, Commits: d.repos.Commits, Hosts: d.edge.Hosts, URL: d.site.url, GitURL: d.site.gitURL,
 		ParseKey: sshd.ParseAuthorizedKey, Record: d.journal.Record, Log: d.log,
 	})
 	d.api = api.NewServer(api.Config{
 		Apps: d.platform, Releases: d.platform, Keys: d.platform, Access: d.platform, Activity: d.platform, Configuration: d.platform,
-		Domains: d.edge, Edge: d.edge,
+		Processes: d.platform, Domains: d.edge, Edge: d.edge, Runs: d.runner,
 		Authorize: d.platform.Authorize, Trail: d.platform, Audit: d.trail.Record, Doctor: d.doctor, Version: d.program.Version, Log: d.log,
 	})
 	return nil

@@ -15,6 +15,7 @@ import (
 
 	"github.com/octohost/octohost/internal/engine"
 	"github.com/octohost/octohost/internal/failpoint"
+	"github.com/octohost/octohost/internal/manifest"
 	"github.com/octohost/octohost/internal/octo"
 	"github.com/octohost/octohost/internal/store"
 )
@@ -119,19 +120,19 @@ const noWait = "no-wait"
 func (d *Deployer) create(ctx context.Context, p *printer, push octo.Push) (octo.Release, error) {
 	d.busy.RLock()
 	defer d.busy.RUnlock()
-	release, defaults, err := d.prepare(ctx, p, push)
+	app, err := d.apps().Get(ctx, string(push.App))
+	if err != nil {
+		return octo.Release{App: push.App}, missing(push.App, err)
+	}
+	var settle func(octo.App, *octo.Release) error
+	release, err := d.prepare(ctx, p, push, func(said manifest.Said, r *octo.Release) error {
+		settle = d.withDefaults(ctx, push.User, said.App.Env)
+		return settle(app.Value, r)
+	})
 	if err != nil {
 		return release, err
 	}
 	release.Names = d.names(ctx, p, push)
-	settle := d.withDefaults(ctx, push.User, defaults)
-	app, err := d.apps().Get(ctx, string(push.App))
-	if err != nil {
-		return release, missing(push.App, err)
-	}
-	if err := settle(app.Value, &release); err != nil {
-		return release, err
-	}
 	if err := d.tasks(ctx, p, release); err != nil {
 		return release, err
 	}
@@ -302,6 +303,13 @@ func (d *Deployer) Idle(f func()) bool {
 	defer d.busy.Unlock()
 	f()
 	return true
+}
+
+// Hold keeps every image from being collected until release is called: those of
+// somebody who is about to use one.
+func (d *Deployer) Hold() (release func()) {
+	d.busy.RLock()
+	return d.busy.RUnlock
 }
 
 func (d *Deployer) apps() store.Docs[octo.App] {
