@@ -57,6 +57,7 @@ func (d *Daemon) buildProxy() (err error) {
 		Listener: d.web, Trusted: trusted, Lines: d.logs.Add, Log: d.log,
 		Limits:  proxy.Limits{AnswerTimeout: otherwise.Timeout.Std(), BodyBytes: int64(otherwise.Body), Most: most},
 		Resolve: func(id octo.InstanceID) (string, bool) { return d.agent.Address(id) },
+		Page:    func(ctx context.Context, app octo.Name, id string) (string, bool) { return d.edge.Page(ctx, app, id) },
 	}
 	if d.access != nil {
 		cfg.AccessLog = d.access
