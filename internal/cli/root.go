@@ -32,6 +32,10 @@ func families(s *session) []family {
 		newConfigCommand(s), newConfigGetCommand(s), newConfigSetCommand(s), newConfigUnsetCommand(s),
 		newConfigImportCommand(s), newConfigExportCommand(s), newConfigHistoryCommand(s), newConfigDiffCommand(s),
 	}}
+	runs := family{id: "runs", title: "Programs:", commands: []*cobra.Command{
+		newRunCommand(s), newRunDetachedCommand(s), newRunListCommand(s), newRunLogsCommand(s), newRunStopCommand(s),
+		newEnterCommand(s), newShellCommand(s),
+	}}
 	domains := family{id: "domains", title: "Domains:", commands: []*cobra.Command{
 		newDomainsCommand(s), newDomainsAddCommand(s), newDomainsRemoveCommand(s), newDomainsClearCommand(s), newDomainsCheckCommand(s),
 		newRedirectsCommand(s), newRedirectsAddCommand(s), newRedirectsRemoveCommand(s),
@@ -49,7 +53,7 @@ func families(s *session) []family {
 		machine.commands = append(machine.commands, newServeCommand(s), newHookCommand(s))
 		this.commands = append(this.commands, newCompletionCommand())
 	}
-	return []family{apps, processes, config, releases, domains, access, machine, this}
+	return []family{apps, processes, config, releases, runs, domains, access, machine, this}
 }
 
 func newRootCommand(s *session) *cobra.Command {

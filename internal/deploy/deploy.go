@@ -314,6 +314,13 @@ func (d *Deployer) Idle(f func()) bool {
 	return true
 }
 
+// Hold keeps every image from being collected until release is called: those of
+// somebody who is about to use one.
+func (d *Deployer) Hold() (release func()) {
+	d.busy.RLock()
+	return d.busy.RUnlock
+}
+
 func (d *Deployer) apps() store.Docs[octo.App] {
 	return store.Docs[octo.App]{Store: d.Store, Prefix: store.AppsPrefix}
 }

@@ -31,6 +31,8 @@ const (
 	EventInstanceOOM   EventKind = "instance.oom"
 	EventKeyAdded      EventKind = "key.added"
 	EventKeyRemoved    EventKind = "key.removed"
+	EventRunStarted    EventKind = "run.started"
+	EventRunEnded      EventKind = "run.ended"
 	EventDomainAdded   EventKind = "domain.added"
 	EventDomainRemoved EventKind = "domain.removed"
 	EventEngineLost    EventKind = "engine.lost"

@@ -29,6 +29,7 @@ type World struct {
 	configs   map[octo.Name][]configVersion // oldest first
 	runs      map[octo.Name][]*run          // oldest first
 	domains   []octo.Domain
+	count     map[octo.Name]int // of all runs that there were
 	keys      []octo.Key
 	events    []octo.Event
 	audits    []octo.Audit
@@ -47,6 +48,7 @@ func New() *World {
 		lines:     map[octo.Name][]octo.LogLine{},
 		configs:   map[octo.Name][]configVersion{},
 		runs:      map[octo.Name][]*run{},
+		count:     map[octo.Name]int{},
 	}
 }
 
