@@ -89,7 +89,7 @@ func (d *Daemon) buildDeploy() error {
 	}
 	d.repos, err = git.New(git.Config{
 		Dir: filepath.Join(d.settings.Data, "git"), Socket: filepath.Join(d.settings.Data, "hook.sock"),
-		Executable: executable, MaxPush: int64(d.settings.Git.MaxPush), Free: d.room, Log: d.log,
+		Executable: executable, MaxPush: int64(d.settings.Git.MaxPush), Free: d.makeRoom, Log: d.log,
 		Deploy: d.deploy,
 		Branch: func(ctx context.Context, app octo.Name) (string, error) { return d.platform.Branch(ctx, app) },
 	})
@@ -107,7 +107,8 @@ func (d *Daemon) buildDeploy() error {
 	})
 	d.reaper = reap.New(reap.Config{
 		Host: d.host, Store: d.store, Engine: d.engine, Idle: d.deployer.Idle,
-		Repository: d.repos.Remove, Events: d.journal.ForgetEvents, Maintain: d.repos.Maintain, Keep: d.settings.Keep, Cache: int64(d.settings.Build.Cache),
+		Repository: d.repos.Remove, Events: d.journal.ForgetEvents, Maintain: d.repos.Maintain, Untag: d.repos.Untag,
+		Networks: d.agent.SpareNetworks, Space: d.space, Keep: d.settings.Keep, Cache: int64(d.settings.Build.Cache),
 		Record: d.journal.Record, Log: d.log,
 	})
 	return nil
@@ -130,7 +131,7 @@ func (d *Daemon) buildPlatform() error {
 	})
 	d.api = api.NewServer(api.Config{
 		Apps: d.platform, Releases: d.platform, Keys: d.platform, Access: d.platform, Activity: d.platform, Configuration: d.platform,
-		Authorize: d.platform.Authorize, Trail: d.platform, Audit: d.trail.Record, Doctor: d.doctor, Version: d.program.Version, Log: d.log,
+		Authorize: d.platform.Authorize, Trail: d.platform, Audit: d.trail.Record, Collect: d.reaper.Collect, Doctor: d.doctor, Version: d.program.Version, Log: d.log,
 	})
 	return nil
 }

@@ -17,9 +17,11 @@ const (
 // routeRules has a line for every route of the API.
 func routeRules() map[string]string {
 	return map[string]string{
-		"GET /v1/about":  everybody,
-		"GET /v1/doctor": admins,
-		"/":              everybody, // whatever there is not
+		"GET /v1/about":      everybody,
+		"GET /v1/doctor":     admins,
+		"GET /v1/garbage":    admins,
+		"DELETE /v1/garbage": admins,
+		"/":                  everybody, // whatever there is not
 
 		"GET /v1/apps":                 everybody,
 		"POST /v1/apps":                people,
@@ -116,6 +118,7 @@ func lineRules() map[string]string {
 		"whoami":                       everybody,
 
 		"doctor":  admins,
+		"gc":      admins,
 		"help":    everybody,
 		"version": everybody,
 	}
