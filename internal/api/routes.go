@@ -22,7 +22,7 @@ func (rt route) perApp() bool { return strings.Contains(rt.pattern, "{app}") }
 
 // routes is the whole API. Nothing is reachable that is not in this table.
 func (s *Server) routes() []route {
-	return slices.Concat(s.runRoutes(), s.configRoutes(), []route{
+	return slices.Concat(s.runRoutes(), s.configRoutes(), s.edgeRoutes(), []route{
 		{"GET /v1/about", octo.ActionNone, s.about},
 		{"GET /v1/doctor", octo.ActionAdmin, s.doctor},
 		{"GET /v1/garbage", octo.ActionAdmin, s.garbage},

@@ -23,6 +23,8 @@ type Config struct {
 	Activity      Activity
 	Runs          Runs
 	Configuration Configuration
+	Domains       Domains
+	Edge          Edge
 	Trail         Trail
 
 	// Authorize decides whether who may do what to app (empty where the action has

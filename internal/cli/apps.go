@@ -155,6 +155,12 @@ func (c *appsInfoCommand) run(cmd *cobra.Command, args []string) error {
 	if len(app.Domains) > 0 {
 		t.add("domains", strings.Join(app.Domains, " "))
 	}
+	if app.Maintenance != nil {
+		t.add("visitors", closedText(true, *app.Maintenance))
+	}
+	if app.Edge != (octo.Edge{}) {
+		t.add("proxy", proxyText(app.Edge))
+	}
 	if app.Branch != "" {
 		t.add("branch", app.Branch)
 	}

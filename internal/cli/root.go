@@ -28,6 +28,11 @@ func families(s *session) []family {
 		newConfigCommand(s), newConfigGetCommand(s), newConfigSetCommand(s), newConfigUnsetCommand(s),
 		newConfigImportCommand(s), newConfigExportCommand(s), newConfigHistoryCommand(s), newConfigDiffCommand(s),
 	}}
+	domains := family{id: "domains", title: "Domains:", commands: []*cobra.Command{
+		newDomainsCommand(s), newDomainsAddCommand(s), newDomainsRemoveCommand(s), newDomainsClearCommand(s), newDomainsCheckCommand(s),
+		newRedirectsCommand(s), newRedirectsAddCommand(s), newRedirectsRemoveCommand(s),
+		newMaintenanceCommand(s), newMaintenanceOnCommand(s), newMaintenanceOffCommand(s), newProxyCommand(s), newProxySetCommand(s),
+	}}
 	access := family{id: "access", title: "Access:", commands: []*cobra.Command{
 		newAccessCommand(s), newAccessAddCommand(s), newAccessRemoveCommand(s), newAccessTransferCommand(s),
 		newKeysCommand(s), newKeysAddCommand(s), newKeysInfoCommand(s), newKeysRemoveCommand(s), newUsersCommand(s), newWhoamiCommand(s), newAuditCommand(s),
@@ -40,7 +45,7 @@ func families(s *session) []family {
 		machine.commands = append(machine.commands, newServeCommand(s), newHookCommand(s))
 		this.commands = append(this.commands, newCompletionCommand())
 	}
-	return []family{apps, config, releases, access, machine, this}
+	return []family{apps, config, releases, domains, access, machine, this}
 }
 
 func newRootCommand(s *session) *cobra.Command {

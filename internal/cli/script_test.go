@@ -325,6 +325,10 @@ func exampleWorld(t *testing.T) *apitest.World {
 	w.PutKey(octo.Key{Fingerprint: exampleKey, User: "carol"})
 	_, err := w.SetRole(t.Context(), octo.Identity{User: "alice"}, "hello", "carol", octo.RoleViewer)
 	require.NoError(t, err)
+	_, err = w.AddDomains(t.Context(), octo.Identity{User: "alice"}, "hello", []string{"www.example.net", "*.example.net"})
+	require.NoError(t, err)
+	_, err = w.Redirect(t.Context(), octo.Identity{User: "alice"}, "hello", "old.example.net", "example.com", 308)
+	require.NoError(t, err)
 	edit := octo.ConfigEdit{Set: octo.Config{"GREETING": octo.ConfigValue("hello"), "COLOUR": octo.ConfigValue("red")}}
 	_, err = w.ChangeConfig(t.Context(), octo.Identity{User: "alice"}, "hello", edit, io.Discard)
 	require.NoError(t, err)

@@ -15,6 +15,7 @@ import (
 	"github.com/octohost/octohost/internal/config"
 	"github.com/octohost/octohost/internal/control"
 	"github.com/octohost/octohost/internal/deploy"
+	"github.com/octohost/octohost/internal/edge"
 	"github.com/octohost/octohost/internal/git"
 	"github.com/octohost/octohost/internal/image"
 	"github.com/octohost/octohost/internal/node"
@@ -34,7 +35,7 @@ func (d *Daemon) build() error {
 		return fmt.Errorf("open audit trail: %w", err)
 	}
 	d.trail = trail
-	for _, make := range []func() error{d.buildProxy, d.buildNode, d.buildDeploy, d.buildPlatform, d.buildSSH} {
+	for _, make := range []func() error{d.buildProxy, d.buildNode, d.buildEdge, d.buildDeploy, d.buildPlatform, d.buildSSH} {
 		if err := make(); err != nil {
 			return err
 		}
@@ -47,8 +48,10 @@ func (d *Daemon) buildProxy() (err error) {
 	if err != nil {
 		return err
 	}
+	otherwise, most := d.settings.edge()
 	cfg := proxy.Config{
 		Listener: d.web, Trusted: trusted, Log: d.log,
+		Limits:  proxy.Limits{AnswerTimeout: otherwise.Timeout.Std(), BodyBytes: int64(otherwise.Body), Most: most},
 		Resolve: func(id octo.InstanceID) (string, bool) { return d.agent.Address(id) },
 	}
 	if d.access != nil {
@@ -82,6 +85,15 @@ func (d *Daemon) buildNode() (err error) {
 	return nil
 }
 
+func (d *Daemon) buildEdge() error {
+	otherwise, most := d.settings.edge()
+	d.edge = edge.New(edge.Config{
+		Store: d.store, Domain: d.site.domain, Router: d.proxy, Otherwise: otherwise, Most: most,
+		Lookup: net.DefaultResolver.LookupHost, Record: d.journal.Record, Log: d.log,
+	})
+	return nil
+}
+
 func (d *Daemon) buildDeploy() error {
 	executable, err := os.Executable()
 	if err != nil {
@@ -102,12 +114,12 @@ func (d *Daemon) buildDeploy() error {
 	}
 	d.deployer = deploy.New(deploy.Config{
 		Host: d.host, Store: d.store, Source: d.repos, Builder: d.builder(), Images: d.engine, Router: d.proxy,
-		Readable: d.config.Readable, Defaults: d.config.Ensure, URL: d.site.url, Room: d.room, Memory: int64(d.settings.Build.Memory), CPU: cpu,
+		Pushed: d.edge.Pushed, Readable: d.config.Readable, Defaults: d.config.Ensure, Secrets: d.config.Some, URL: d.site.url, Room: d.room, Memory: int64(d.settings.Build.Memory), CPU: cpu,
 		Record: d.journal.Record, Log: d.log,
 	})
 	d.reaper = reap.New(reap.Config{
 		Host: d.host, Store: d.store, Engine: d.engine, Idle: d.deployer.Idle,
-		Repository: d.repos.Remove, Events: d.journal.ForgetEvents, Maintain: d.repos.Maintain, Untag: d.repos.Untag,
+		Repository: d.repos.Remove, Events: d.journal.ForgetEvents, Names: d.edge.Forget, Maintain: d.repos.Maintain, Untag: d.repos.Untag,
 		Networks: d.agent.SpareNetworks, Space: d.space, Keep: d.settings.Keep, Cache: int64(d.settings.Build.Cache),
 		Record: d.journal.Record, Log: d.log,
 	})
@@ -126,11 +138,12 @@ func (d *Daemon) deploy(ctx context.Context, push octo.Push, out io.Writer) erro
 
 func (d *Daemon) buildPlatform() error {
 	d.platform = platform.New(platform.Config{
-		Store: d.store, Engine: d.engine, Deployer: d.deployer, Trail: d.trail, Configs: d.config, URL: d.site.url, GitURL: d.site.gitURL,
+		Store: d.store, Engine: d.engine, Deployer: d.deployer, Trail: d.trail, Configs: d.config, Hosts: d.edge.Hosts, URL: d.site.url, GitURL: d.site.gitURL,
 		ParseKey: sshd.ParseAuthorizedKey, Record: d.journal.Record, Log: d.log,
 	})
 	d.api = api.NewServer(api.Config{
 		Apps: d.platform, Releases: d.platform, Keys: d.platform, Access: d.platform, Activity: d.platform, Configuration: d.platform,
+		Domains: d.edge, Edge: d.edge,
 		Authorize: d.platform.Authorize, Trail: d.platform, Audit: d.trail.Record, Collect: d.reaper.Collect, Doctor: d.doctor, Version: d.program.Version, Log: d.log,
 	})
 	return nil

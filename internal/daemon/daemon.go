@@ -21,6 +21,7 @@ import (
 	"github.com/octohost/octohost/internal/config"
 	"github.com/octohost/octohost/internal/control"
 	"github.com/octohost/octohost/internal/deploy"
+	"github.com/octohost/octohost/internal/edge"
 	"github.com/octohost/octohost/internal/engine/docker"
 	"github.com/octohost/octohost/internal/git"
 	"github.com/octohost/octohost/internal/node"
@@ -71,6 +72,7 @@ type Daemon struct {
 	control  *control.Loop
 	reaper   *reap.Reaper
 	proxy    *proxy.Proxy
+	edge     *edge.Registry
 	repos    *git.Repos
 	api      *api.Server
 	ssh      *sshd.Server
@@ -175,6 +177,7 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	work.Go(func() error { return d.agent.Run(inside) })
 	work.Go(func() error { return d.reaper.Run(inside) })
 	work.Go(func() error { return d.repos.Run(inside) })
+	work.Go(func() error { return d.edge.Run(inside) })
 	work.Go(func() error { return d.feedRoutes(inside) })
 	leading, endLeading := context.WithCancel(inside)
 	defer endLeading()

@@ -51,11 +51,12 @@ func house() map[string]room {
 		"node":          {[]string{"octo", "store", "engine", "failpoint"}, "it makes one machine follow documents, and decides nothing"},
 		"plan":          {[]string{"octo"}, "it is pure: no clock, no I/O, no goroutine"},
 		"control":       {[]string{"octo", "store", "plan", "failpoint"}, "it applies plans by documents, never by hand"},
+		"edge":          {[]string{"octo", "store", "hostname", "failpoint"}, "who has which name is decided in one place, whoever asks"},
 		"deploy":        {[]string{"octo", "store", "engine", "manifest", "failpoint"}, "it makes a release, and lets the rollout happen"},
 		"platform":      {[]string{"octo", "store", "engine"}, "the use cases are the same behind every door"},
 		"reap":          {[]string{"octo", "store", "engine"}, "it removes what nobody wants any more"},
 		"api":           {[]string{"octo"}, "both ends of the contract, not what is behind it"},
-		"cli":           {[]string{"octo", "api", "git", "daemon", "manifest", "dotenv"}, "the client asks by the API only; git is the hook's end, daemon is octo serve"},
+		"cli":           {[]string{"octo", "api", "git", "daemon", "manifest", "dotenv", "hostname"}, "the client asks by the API only; git is the hook's end, daemon is octo serve"},
 		"daemon":        {everything, "one place must know everybody: this one"},
 	}
 }

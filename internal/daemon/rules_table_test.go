@@ -44,6 +44,17 @@ func routeRules() map[string]string {
 		"GET /v1/apps/{app}/config/diff":    lookers,
 		"PATCH /v1/apps/{app}/config":       changers,
 
+		"GET /v1/apps/{app}/domains":        lookers,
+		"POST /v1/apps/{app}/domains":       changers,
+		"DELETE /v1/apps/{app}/domains":     changers,
+		"GET /v1/apps/{app}/domains/check":  lookers,
+		"POST /v1/apps/{app}/redirects":     changers,
+		"GET /v1/apps/{app}/maintenance":    lookers,
+		"PUT /v1/apps/{app}/maintenance":    changers,
+		"DELETE /v1/apps/{app}/maintenance": changers,
+		"GET /v1/apps/{app}/proxy":          lookers,
+		"PATCH /v1/apps/{app}/proxy":        changers,
+
 		"GET /v1/apps/{app}/runs":            changers,
 		"POST /v1/apps/{app}/runs":           changers,
 		"POST /v1/apps/{app}/runs/attached":  changers,
@@ -102,6 +113,20 @@ func lineRules() map[string]string {
 		"config:set A=1 -a APP":          changers,
 		"config:unset A -a APP":          changers,
 
+		"domains APP":                           lookers,
+		"domains:add www.APP.example -a APP":    changers,
+		"domains:check APP":                     lookers,
+		"domains:clear APP":                     changers,
+		"domains:remove www.APP.example -a APP": changers,
+		"redirects APP":                         lookers,
+		"redirects:add old.APP.example www.APP.example -a APP": changers,
+		"redirects:remove old.APP.example -a APP":              changers,
+		"maintenance APP":              lookers,
+		"maintenance:on APP":           changers,
+		"maintenance:off APP":          changers,
+		"proxy APP":                    lookers,
+		"proxy:set timeout=90s -a APP": changers,
+
 		"access -a APP":                lookers,
 		"access:add bob viewer -a APP": owners,
 		"access:remove vic -a APP":     owners,
@@ -117,9 +142,9 @@ func lineRules() map[string]string {
 		"users":                        admins,
 		"whoami":                       everybody,
 
-		"doctor":  admins,
-		"gc":      admins,
-		"help":    everybody,
-		"version": everybody,
+		"doctor":       admins,
+		"gc --dry-run": admins,
+		"help":         everybody,
+		"version":      everybody,
 	}
 }

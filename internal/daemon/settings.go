@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/octohost/octohost/internal/manifest"
 	"github.com/octohost/octohost/internal/octo"
@@ -42,6 +43,14 @@ type Settings struct {
 		Cgroup  string    `toml:"cgroup_parent"` // where BuildKit's steps run
 	} `toml:"build"`
 
+	// Proxy is what the proxy grants apps: those that set nothing, and at most.
+	Proxy struct {
+		Timeout    octo.Duration `toml:"timeout"`     // until an app begins to answer
+		MaxTimeout octo.Duration `toml:"max_timeout"` // that an app may set
+		Body       octo.Size     `toml:"body"`        // of a request; 0: no limit
+		MaxBody    octo.Size     `toml:"max_body"`    // that an app may set; 0: no limit
+	} `toml:"proxy"`
+
 	Audit struct {
 		Size octo.Size `toml:"size"` // of all that is kept of who did what
 	} `toml:"audit"`
@@ -71,7 +80,13 @@ func Defaults() Settings {
 	}
 	s.Build.Builder, s.Build.Memory, s.Build.Slots, s.Build.Cache = "auto", 2<<30, 1, 10<<30
 	s.Git.MaxPush, s.Audit.Size = 1<<30, 50<<20
+	s.Proxy.Timeout, s.Proxy.MaxTimeout = octo.Duration(time.Minute), octo.Duration(time.Hour)
 	return s
+}
+
+// edge returns what the proxy grants apps that set nothing, and at most.
+func (s *Settings) edge() (otherwise, most octo.Edge) {
+	return octo.Edge{Timeout: s.Proxy.Timeout, Body: s.Proxy.Body}, octo.Edge{Timeout: s.Proxy.MaxTimeout, Body: s.Proxy.MaxBody}
 }
 
 // Load reads the settings. path names the configuration file; "" means DefaultConfig,
@@ -139,6 +154,8 @@ func (s *Settings) check() error {
 		{filepath.IsAbs(s.Data), "data must be an absolute path: " + strconv.Quote(s.Data), "for example /var/lib/octohost"},
 		{s.Keep >= 1, "keep_releases must be at least 1", ""},
 		{s.Build.Slots >= 1, "build.slots must be at least 1", ""},
+		{s.Proxy.Timeout > 0 && s.Proxy.MaxTimeout >= s.Proxy.Timeout, "proxy.timeout is " + s.Proxy.Timeout.Std().String() + ", and proxy.max_timeout " + s.Proxy.MaxTimeout.Std().String(), "both are longer than nothing, and the second is at least as long as the first"},
+		{s.Proxy.MaxBody == 0 || s.Proxy.Body <= s.Proxy.MaxBody, "proxy.body is " + s.Proxy.Body.String() + ", and proxy.max_body " + s.Proxy.MaxBody.String(), "where there is a max_body, body is at most that"},
 		{len(s.Networks) > 0, "networks is empty", "leave it out, or name a private prefix such as 10.213.0.0/16"},
 		{slices.Contains([]string{"auto", "classic", "buildkit"}, s.Build.Builder), "build.builder is " + strconv.Quote(s.Build.Builder), "it may be auto, classic or buildkit"},
 		{slices.Contains([]string{"debug", "info", "warn", "error"}, s.LogLevel), "log_level is " + strconv.Quote(s.LogLevel), "it may be debug, info, warn or error"},

@@ -81,6 +81,7 @@ func (d *Deployer) variant(ctx context.Context, p *printer, app octo.App, c octo
 func anew(r octo.Release, who octo.Identity, description string) octo.Release {
 	r.Author, r.Description = who.User, description
 	r.Outcome, r.Failure, r.Settled = octo.Pending, nil, time.Time{}
+	r.Names = nil // they change with a push only
 	return r
 }
 

@@ -65,15 +65,21 @@ type Config struct {
 	// Readable returns why containers of a release could not be given its configuration;
 	// nil means that they could, for all that is known.
 	Readable func(ctx context.Context, r octo.Release) error
+	// Secrets returns those of an app's variables that are set in a configuration; nil
+	// knows none.
+	Secrets func(ctx context.Context, app octo.Name, config int, names []string) (map[string][]byte, error)
 	// Defaults sets those variables of an app that are not set, and returns the number
 	// of the configuration that has them all; nil sets none.
 	Defaults func(ctx context.Context, app octo.App, author string, defaults map[string]octo.ConfigDefault) (int, error)
-	URL      func(octo.Name) string // where an app is reached
-	Room     func() error           // says whether there is disk space for a build
-	Memory   int64                  // limit of a build step in bytes
-	CPU      float64                // limit of a build step in cores
-	Record   func(octo.Event)
-	Log      *slog.Logger
+	// Pushed gives an app the host names that a release asks for. It returns which of them
+	// it serves, and why not the others; nil means that nobody heeds them.
+	Pushed func(ctx context.Context, r octo.Release) (serves []string, refused []error, err error)
+	URL    func(octo.Name) string // where an app is reached
+	Room   func() error           // says whether there is disk space for a build
+	Memory int64                  // limit of a build step in bytes
+	CPU    float64                // limit of a build step in cores
+	Record func(octo.Event)
+	Log    *slog.Logger
 }
 
 // Deployer deploys.
@@ -117,6 +123,7 @@ func (d *Deployer) create(ctx context.Context, p *printer, push octo.Push) (octo
 	if err != nil {
 		return release, err
 	}
+	release.Names = d.names(ctx, p, push)
 	settle := d.withDefaults(ctx, push.User, defaults)
 	app, err := d.apps().Get(ctx, string(push.App))
 	if err != nil {

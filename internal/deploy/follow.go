@@ -32,6 +32,7 @@ func (d *Deployer) follow(ctx context.Context, p *printer, r octo.Release) error
 		if len(told) > 0 {
 			p.detail("Started, checked and switched in %s", seconds(time.Since(began)))
 		}
+		d.heed(ctx, p, settled)
 		return d.live(ctx, p, settled)
 	case octo.Superseded:
 		p.warn("%s was overtaken by a newer release before it was live.", r.Version())

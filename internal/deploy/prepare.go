@@ -22,7 +22,11 @@ func (d *Deployer) prepare(ctx context.Context, p *printer, push octo.Push) (oct
 	if err != nil {
 		return octo.Release{}, nil, err
 	}
-	image, err := d.build(ctx, p, push, m)
+	app, err := d.apps().Get(ctx, string(push.App))
+	if err != nil {
+		return octo.Release{}, nil, missing(push.App, err)
+	}
+	image, err := d.build(ctx, p, push, m, app.Value.Config)
 	if err != nil {
 		return octo.Release{}, nil, err
 	}
@@ -99,24 +103,22 @@ func (d *Deployer) rebuild(ctx context.Context, p *printer, r octo.Release) (str
 	if err != nil {
 		return "", fmt.Errorf("build %s again: %w", r.Version(), err)
 	}
-	image, err := d.build(ctx, p, push, m)
+	image, err := d.build(ctx, p, push, m, r.Config)
 	return image.ID, err
 }
 
-// build builds the commit's image and looks at it.
-func (d *Deployer) build(ctx context.Context, p *printer, push octo.Push, m manifest.Manifest) (engine.Image, error) {
+// build builds the commit's image, with the build secrets of a configuration, and looks
+// at it.
+func (d *Deployer) build(ctx context.Context, p *printer, push octo.Push, m manifest.Manifest, config int) (engine.Image, error) {
+	spec, err := d.buildSpec(ctx, push, m, config)
+	if err != nil {
+		return engine.Image{}, err
+	}
 	p.step("Building %s from %s (commit %s)", push.App, m.Dockerfile(), short(push.New))
 	began := time.Now()
 	source, err := d.Source.Archive(ctx, push.App, push.New)
 	if err != nil {
 		return engine.Image{}, fmt.Errorf("archive commit %s: %w", short(push.New), err)
-	}
-	spec := engine.BuildSpec{
-		Tag:        fmt.Sprintf("octohost-%.8s/%s:%s", d.Host, push.App, short(push.New)),
-		Dockerfile: m.Dockerfile(), Memory: d.Memory, CPU: d.CPU,
-		Labels: map[string]string{
-			engine.LabelHost: d.Host, engine.LabelApp: string(push.App), engine.LabelCommit: push.New,
-		},
 	}
 	lines := p.lines()
 	id, err := d.Builder.Build(ctx, spec, source, lines)
@@ -131,6 +133,21 @@ func (d *Deployer) build(ctx context.Context, p *printer, push octo.Push, m mani
 	}
 	p.step("Built image %.19s (%s) in %s", id, octo.Size(image.Size), seconds(time.Since(began)))
 	return image, nil
+}
+
+func (d *Deployer) buildSpec(ctx context.Context, push octo.Push, m manifest.Manifest, config int) (engine.BuildSpec, error) {
+	app, err := d.apps().Get(ctx, string(push.App))
+	if err != nil {
+		return engine.BuildSpec{}, missing(push.App, err)
+	}
+	secrets, err := d.secrets(ctx, push.App, config, m)
+	return engine.BuildSpec{
+		Tag:        fmt.Sprintf("octohost-%.8s/%s:%s", d.Host, push.App, short(push.New)),
+		Dockerfile: m.Dockerfile(), Memory: d.Memory, CPU: d.CPU, Scope: scope(d.Host, app.Value), Secrets: secrets,
+		Labels: map[string]string{
+			engine.LabelHost: d.Host, engine.LabelApp: string(push.App), engine.LabelCommit: push.New,
+		},
+	}, err
 }
 
 // buildFailed says that nothing was released, and what still serves.

@@ -3,10 +3,13 @@ package deploy_test
 import (
 	"bytes"
 	"context"
+	"io"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/octohost/octohost/internal/engine"
+	"github.com/octohost/octohost/internal/engine/enginetest"
 	"github.com/octohost/octohost/internal/octo"
 	"github.com/octohost/octohost/internal/store"
 )
@@ -60,4 +63,37 @@ func TestChange_NeedsAReadableConfiguration(t *testing.T) {
 	var out bytes.Buffer
 	require.ErrorContains(t, w.setConfig(1, false, &out), "the key is gone")
 	require.Equal(t, 1, w.app().Last)
+}
+
+// builder notes what it is asked for.
+type builder struct {
+	*enginetest.Fake
+	asked []engine.BuildSpec
+}
+
+func (b *builder) Build(ctx context.Context, spec engine.BuildSpec, source io.Reader, out io.Writer) (string, error) {
+	b.asked = append(b.asked, spec)
+	return b.Fake.Build(ctx, spec, source, out)
+}
+
+func TestPush_BuildSecrets(t *testing.T) {
+	w := newWorld(t)
+	b := &builder{Fake: w.engine}
+	w.deployer.Builder = b
+	w.deployer.Secrets = func(_ context.Context, _ octo.Name, config int, names []string) (map[string][]byte, error) {
+		require.Equal(t, []string{"A", "B"}, names)
+		all := []map[string][]byte{nil, {"A": []byte("1"), "B": nil}}
+		return all[config], nil
+	}
+	w.source.files["octohost.toml"] = "[build]\nsecrets = [\"A\", \"B\"]\n"
+	_, err := w.push()
+	require.ErrorIs(t, err, octo.ErrInvalid)
+	require.ErrorContains(t, err, "names the build secret A, which is not set; octo config:set A=- -a hello")
+	require.Empty(t, b.asked, "nothing is built in vain")
+
+	require.NoError(t, w.setConfig(1, false, &bytes.Buffer{}))
+	_, err = w.push()
+	require.NoError(t, err)
+	require.Equal(t, map[string][]byte{"A": []byte("1"), "B": nil}, b.asked[0].Secrets)
+	require.Regexp(t, "^hello-[0-9a-f]{16}$", b.asked[0].Scope)
 }

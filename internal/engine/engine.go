@@ -147,6 +147,13 @@ type BuildSpec struct {
 	Labels     map[string]string
 	Memory     int64   // limit of each build step in bytes; 0 means none
 	CPU        float64 // limit of each build step in cores; 0 means none
+	// Scope keeps the caches of builds apart: what RUN steps made, and cache mounts, are
+	// used again by builds of the same scope only. It has letters, digits, "-" and ".".
+	// Empty means that the build shares them with all others without.
+	Scope string
+	// Secrets are what RUN --mount=type=secret finds, by id. Only BuildKit has such
+	// mounts. They leave no trace in the image.
+	Secrets map[string][]byte
 }
 
 // Image is an image that the engine has.

@@ -63,11 +63,16 @@ func (b *Builder) runBuildx(ctx context.Context, spec engine.BuildSpec, source i
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // a few bytes
 	idFile := filepath.Join(dir, "id")
+	secretArgs, files, err := secretFiles(spec.Secrets)
+	if err != nil {
+		return "", err
+	}
+	defer closeAll(files)
 	command := b.buildx(ctx)
-	args := slices.Concat(command[1:], buildxArgs(spec, b.CgroupParent, idFile))
+	args := slices.Concat(command[1:], buildxArgs(spec, b.CgroupParent, idFile, secretArgs))
 	cmd := exec.CommandContext(ctx, command[0], args...) //nolint:gosec // the operator's command
 	cmd.Env = b.environment()
-	cmd.Stdin = source
+	cmd.Stdin, cmd.ExtraFiles = source, files
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	// The group, because docker runs buildx as a child.
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
@@ -93,7 +98,7 @@ func (b *Builder) runBuildx(ctx context.Context, spec engine.BuildSpec, source i
 
 // buildxArgs are the arguments of a build that reads its context from the standard
 // input.
-func buildxArgs(spec engine.BuildSpec, cgroupParent, idFile string) []string {
+func buildxArgs(spec engine.BuildSpec, cgroupParent, idFile string, secrets []string) []string {
 	args := []string{
 		"build", "--progress=plain", "--iidfile=" + idFile, "--file=" + spec.Dockerfile,
 		"--load",             // into the engine, also from builders outside of it
@@ -105,10 +110,13 @@ func buildxArgs(spec engine.BuildSpec, cgroupParent, idFile string) []string {
 	if cgroupParent != "" {
 		args = append(args, "--cgroup-parent="+cgroupParent)
 	}
+	if spec.Scope != "" {
+		args = append(args, "--add-host="+engine.ScopeHost(spec.Scope), "--build-arg="+engine.ScopeArg+"="+spec.Scope)
+	}
 	for _, name := range slices.Sorted(maps.Keys(spec.Labels)) {
 		args = append(args, "--label="+name+"="+spec.Labels[name])
 	}
-	return append(args, "-")
+	return append(append(args, secrets...), "-")
 }
 
 func (b *Builder) environment() []string {

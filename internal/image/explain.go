@@ -66,6 +66,13 @@ func machineCauses() []cause {
 func sourceCauses() []cause {
 	return []cause{
 		{
+			regexp.MustCompile(`secret "?([A-Za-z0-9_.-]+)"?:? not found`),
+			func(at, id string) *octo.Error {
+				return octo.Errorf(octo.ErrInvalid, "the Dockerfile needs the build secret %s%s, which octohost.toml does not name", id, at).
+					WithHint("add it: [build] secrets = [%q]; and set it: octo config:set %s=…", id, id)
+			},
+		},
+		{
 			regexp.MustCompile(`(?is)dockerfile parse error(?: on)? (line \d+: .*)`),
 			func(_, what string) *octo.Error {
 				return octo.Errorf(octo.ErrInvalid, "the Dockerfile is broken, %s", shorten(what)).

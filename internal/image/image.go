@@ -135,6 +135,10 @@ func (b *Builder) pumped(ctx context.Context, spec engine.BuildSpec, head *head,
 // build chooses a builder and builds.
 func (b *Builder) build(ctx context.Context, spec engine.BuildSpec, f features, source io.Reader, out io.Writer) (string, error) {
 	limited := spec.Memory > 0 || spec.CPU > 0
+	secrets := len(spec.Secrets) > 0
+	if f.buildKit = f.buildKit || secrets; secrets && b.Prefer == Classic {
+		return "", noSecrets("this octohost builds without it")
+	}
 	if !wantsBuildKit(b.Prefer, f, limited && b.CgroupParent == "") {
 		b.Log.Debug("building", "builder", "classic", "tag", spec.Tag)
 		return b.Engine.Build(ctx, spec, source, out)
@@ -149,6 +153,8 @@ func (b *Builder) build(ctx context.Context, spec engine.BuildSpec, f features, 
 		return id, err
 	case len(b.buildx(ctx)) > 0:
 		return b.runBuildx(ctx, spec, source, out)
+	case secrets:
+		return "", noSecrets("the engine of this octohost has none")
 	}
 	b.Log.Debug("building", "builder", "classic", "tag", spec.Tag)
 	return b.Engine.Build(ctx, spec, source, out)

@@ -36,6 +36,9 @@ func (m Manifest) check() *problem {
 	if m.Build.Dockerfile != "" && !inside(m.Build.Dockerfile) {
 		return &problem{toml.Key{"build", "dockerfile"}, fmt.Sprintf("dockerfile is %.64q", m.Build.Dockerfile), "give a path inside the repository, for example docker/Dockerfile"}
 	}
+	if bad := m.Build.checkSecrets(); bad != nil {
+		return bad
+	}
 	for key, said := range map[string]bool{"command": m.Deploy.Command != nil, "count": m.Deploy.Count != nil} {
 		if said {
 			return &problem{toml.Key{"deploy", key}, key + " does not belong in [deploy]", "write it below [processes.web]"}

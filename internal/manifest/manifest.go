@@ -24,6 +24,9 @@ type Manifest struct {
 // Build is what octohost.toml says of the build.
 type Build struct {
 	Dockerfile string `toml:"dockerfile"` // path in the repository; default Dockerfile
+	// Secrets are variables of the app's configuration that RUN --mount=type=secret
+	// finds during the build.
+	Secrets []string `toml:"secrets"`
 }
 
 // Process is what octohost.toml says of a process. What is nil or zero is not said.

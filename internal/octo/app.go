@@ -21,6 +21,8 @@ type App struct {
 	// hold at once, and whatever is released: they are no part of a release.
 	Edge        Edge         `json:"edge,omitzero"`
 	Maintenance *Maintenance `json:"maintenance,omitempty"`
+	// NamesOf is the release whose CNAME file was heeded last; 0 means none.
+	NamesOf int `json:"names_of,omitempty"`
 	// Settings are those that the next release is made with.
 	Settings
 

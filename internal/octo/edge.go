@@ -1,6 +1,9 @@
 package octo
 
-import "cmp"
+import (
+	"cmp"
+	"strings"
+)
 
 // Edge is what an app wants of the proxy in front of it. A zero field means what the
 // operator has decided for all.
@@ -40,4 +43,51 @@ func bounded[T cmp.Ordered](v, otherwise, most T) T {
 		return most
 	}
 	return v
+}
+
+// EdgeChange is somebody's wish to change what the proxy grants an app. What is nil
+// stays; zero goes back to what holds for all.
+type EdgeChange struct {
+	Timeout *Duration `json:"timeout,omitempty"`
+	Body    *Size     `json:"body,omitempty"`
+	Idle    *Duration `json:"idle,omitempty"`
+}
+
+// Over returns e with the change.
+func (c EdgeChange) Over(e Edge) Edge {
+	setIf(&e.Timeout, c.Timeout)
+	setIf(&e.Body, c.Body)
+	setIf(&e.Idle, c.Idle)
+	return e
+}
+
+// String prints the change as it is typed: "timeout=1m0s body=default".
+func (c EdgeChange) String() string {
+	var words []string
+	say := func(name string, text []byte, zero bool) {
+		if zero {
+			text = []byte("default")
+		}
+		words = append(words, name+"="+string(text))
+	}
+	if c.Timeout != nil {
+		text, _ := c.Timeout.MarshalText() // cannot fail
+		say("timeout", text, *c.Timeout == 0)
+	}
+	if c.Body != nil {
+		text, _ := c.Body.MarshalText() // cannot fail
+		say("body", text, *c.Body == 0)
+	}
+	if c.Idle != nil {
+		text, _ := c.Idle.MarshalText() // cannot fail
+		say("idle", text, *c.Idle == 0)
+	}
+	return strings.Join(words, " ")
+}
+
+// MaintenanceStatus is whether an app is closed to its visitors.
+type MaintenanceStatus struct {
+	App Name `json:"app"`
+	On  bool `json:"on"`
+	Maintenance
 }

@@ -27,6 +27,10 @@ type Release struct {
 	// that of the release.
 	Tasks []Task `json:"tasks,omitempty"`
 
+	// Names are the lines of the CNAME file of what was pushed. Nil means that the release
+	// has no word about names, because it was not made by a push.
+	Names []string `json:"names"`
+
 	Author      string    `json:"author"`
 	Description string    `json:"description"` // "Deploy 1a2b3c4", "Rollback to v2"
 	Created     time.Time `json:"created"`

@@ -20,10 +20,15 @@ func (p *Platform) Apps(ctx context.Context, who octo.Identity) ([]octo.AppStatu
 	if err != nil {
 		return nil, err
 	}
+	hosts, err := p.Hosts(ctx, "")
+	if err != nil {
+		return nil, err
+	}
 	list := make([]octo.AppStatus, 0, len(docs))
 	for _, d := range docs {
 		if octo.Allowed(who, octo.ActionAppRead, &d.Value) == nil {
 			list = append(list, p.status(d.Value, counts[d.Value.Name]))
+			list[len(list)-1].Domains = hosts[d.Value.Name]
 		}
 	}
 	return list, nil
@@ -39,7 +44,10 @@ func (p *Platform) App(ctx context.Context, name octo.Name) (octo.AppStatus, err
 	if err != nil {
 		return octo.AppStatus{}, err
 	}
-	return p.status(app, counts[name]), nil
+	hosts, err := p.Hosts(ctx, name)
+	s := p.status(app, counts[name])
+	s.Domains = hosts[name]
+	return s, err
 }
 
 // CreateApp makes an app that belongs to who.

@@ -35,6 +35,9 @@ type Config struct {
 	Deployer Deployer
 	Trail    Trail
 	Configs  Configuration
+	// Hosts returns the names that an app answers to besides that in its URL, by app; of
+	// all apps when app is empty.
+	Hosts    func(ctx context.Context, app octo.Name) (map[octo.Name][]string, error)
 	URL      func(octo.Name) string // where an app is reached
 	GitURL   func(octo.Name) string // where it is pushed to
 	ParseKey func(authorized string) (octo.Key, error)

@@ -43,6 +43,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, store: s, engine: enginetest.NewFake(enginetest.FakeConfig{})}
 	w.Platform = platform.New(platform.Config{
 		Store: s, Engine: w.engine, ParseKey: sshd.ParseAuthorizedKey, Record: journal.Record, Log: log,
+		Hosts:  func(context.Context, octo.Name) (map[octo.Name][]string, error) { return nil, nil },
 		URL:    func(app octo.Name) string { return "http://" + string(app) + ".localhost" },
 		GitURL: func(app octo.Name) string { return "ssh://octo@localhost/" + string(app) },
 	})

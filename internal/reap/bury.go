@@ -48,6 +48,9 @@ func (r *Reaper) forget(ctx context.Context, app octo.Name) error {
 			return fmt.Errorf("delete release: %w", err)
 		}
 	}
+	if err := r.Names(ctx, app); err != nil {
+		return fmt.Errorf("free names: %w", err)
+	}
 	if err := r.forgetConfigs(ctx, app); err != nil {
 		return err
 	}

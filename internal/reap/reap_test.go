@@ -41,6 +41,7 @@ func newWorld(t *testing.T) *world {
 		Host: "test", Store: s, Engine: w.engine, Keep: 2, Cache: 1 << 30, Record: w.record, Log: slog.New(slog.DiscardHandler),
 		Untag: w.untag, Networks: func(context.Context, bool) ([]string, error) { return nil, nil }, Space: w.space,
 		Repository: w.removeRepository, Events: func(context.Context, octo.Name) error { return nil },
+		Names: func(context.Context, octo.Name) error { return nil },
 		Idle: func(f func()) bool {
 			if !w.deploy.TryLock() {
 				return false

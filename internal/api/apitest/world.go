@@ -28,6 +28,7 @@ type World struct {
 	lines     map[octo.Name][]octo.LogLine
 	configs   map[octo.Name][]configVersion // oldest first
 	runs      map[octo.Name][]*run          // oldest first
+	domains   []octo.Domain
 	keys      []octo.Key
 	events    []octo.Event
 	audits    []octo.Audit
@@ -53,7 +54,7 @@ func New() *World {
 // Config returns an API configuration over w, in which octo.Allowed decides.
 func (w *World) Config() api.Config {
 	return api.Config{
-		Apps: w, Releases: w, Keys: w, Access: w, Activity: w, Runs: w, Configuration: w,
+		Apps: w, Releases: w, Keys: w, Access: w, Activity: w, Runs: w, Configuration: w, Domains: w, Edge: w,
 		Authorize: w.authorize, Trail: w, Audit: w.Audit, Collect: w.Collect,
 		Doctor:  func(context.Context) []octo.Finding { return w.Findings() },
 		Version: "v1.2.3",
@@ -118,6 +119,11 @@ func (w *World) status(app *octo.App) octo.AppStatus {
 		App: *app, State: octo.StateEmpty,
 		URL:    fmt.Sprintf("http://%s.example.test", app.Name),
 		GitURL: fmt.Sprintf("ssh://octo@example.test:2222/%s", app.Name),
+	}
+	for _, d := range w.domains {
+		if d.App == app.Name && d.Kind == octo.DomainServe {
+			st.Domains = append(st.Domains, d.Host)
+		}
 	}
 	for _, in := range w.instances[app.Name] {
 		st.Instances++

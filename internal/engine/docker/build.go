@@ -28,6 +28,9 @@ func (e *Engine) Build(ctx context.Context, spec engine.BuildSpec, source io.Rea
 	if spec.CPU > 0 {
 		opts.CPUPeriod, opts.CPUQuota = cpuPeriod, int64(spec.CPU*cpuPeriod)
 	}
+	if err := e.scopeCache(ctx, &opts, spec); err != nil {
+		return "", err
+	}
 	c := &classic{steps: engine.NewSteps(out), labels: len(spec.Labels)}
 	err := e.runClassic(ctx, opts, source, c)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -262,4 +263,39 @@ func FuzzClassic(f *testing.F) {
 			_ = c.take(buildMessage{Stream: text, Aux: []byte(first)}) // never fails
 		}
 	})
+}
+
+// Secrets are there for a RUN step that mounts them, whatever bytes they are, and
+// nowhere else.
+func TestBuildKit_Secrets(t *testing.T) {
+	y := newYard(t)
+	canary := "canary-" + rand.Text()
+	large := bytes.Repeat([]byte{0, 0xff, '\n', 'x'}, 64<<10)
+	spec := y.spec()
+	spec.Secrets = map[string][]byte{"TOKEN": []byte(canary), "LARGE": large, "EMPTY": {}}
+	dockerfile := `FROM scratch
+COPY testapp /testapp
+RUN --mount=type=secret,id=TOKEN ["/testapp", "sum", "/run/secrets/TOKEN"]
+RUN --mount=type=secret,id=LARGE,required=true ["/testapp", "sum", "/run/secrets/LARGE"]
+RUN --mount=type=secret,id=NONE ["/testapp", "say", "optional"]
+CMD ["/testapp"]
+`
+	var out bytes.Buffer
+	id, err := y.BuildKit(t.Context(), spec, enginetest.Source(t, map[string]string{"Dockerfile": dockerfile}), &out)
+	require.NoError(t, err, "%s", out.String())
+	for _, secret := range [][]byte{[]byte(canary), large} {
+		require.Contains(t, out.String(), fmt.Sprintf("%x", sha256.Sum256(secret)))
+	}
+	require.Contains(t, out.String(), "optional")
+	require.NotContains(t, out.String(), canary)
+	history, err := y.client.ImageHistory(t.Context(), id)
+	require.NoError(t, err)
+	require.NotContains(t, fmt.Sprintf("%+v", history), canary)
+
+	out.Reset()
+	missing := strings.Replace(dockerfile, "id=NONE", "id=NONE,required=true", 1)
+	_, err = y.BuildKit(t.Context(), spec, enginetest.Source(t, map[string]string{"Dockerfile": missing}), &out)
+	require.ErrorIs(t, err, octo.ErrInvalid)
+	require.ErrorContains(t, err, "NONE")
+	require.NotContains(t, err.Error(), canary)
 }

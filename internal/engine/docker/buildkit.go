@@ -18,13 +18,17 @@ import (
 // the steps: Memory and CPU of spec are not used. engine.ErrNoBuildKit says that
 // this engine has none; then source is untouched.
 func (e *Engine) BuildKit(ctx context.Context, spec engine.BuildSpec, source io.Reader, out io.Writer) (string, error) {
-	session, err := e.openSession(ctx)
+	session, err := e.openSession(ctx, spec.Secrets)
 	if err != nil {
 		return "", err
 	}
 	defer session.Close()
 	opts := buildOptions(spec)
 	opts.Version, opts.SessionID = build.BuilderBuildKit, session.id
+	if spec.Scope != "" {
+		opts.ExtraHosts = []string{engine.ScopeHost(spec.Scope)}
+		opts.BuildArgs = map[string]*string{engine.ScopeArg: &spec.Scope}
+	}
 	b := &buildkit{steps: engine.NewSteps(out), vertices: map[string]*vertex{}}
 	if err := e.runBuild(ctx, opts, source, b.take); err != nil {
 		b.steps.Flush()

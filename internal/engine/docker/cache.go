@@ -57,6 +57,25 @@ func (e *Engine) keepCache(ctx context.Context, spec engine.BuildSpec, leaves []
 	}
 }
 
+// scopeCache lets the classic builder use again only what the app's own images were
+// made from. It would take a step of whoever had the same before.
+func (e *Engine) scopeCache(ctx context.Context, opts *client.ImageBuildOptions, spec engine.BuildSpec) error {
+	if spec.Scope == "" {
+		return nil
+	}
+	own, err := e.Images(ctx, map[string]string{
+		engine.LabelHost: spec.Labels[engine.LabelHost], engine.LabelApp: spec.Labels[engine.LabelApp],
+	})
+	if err != nil {
+		return err
+	}
+	for _, image := range own {
+		opts.CacheFrom = append(opts.CacheFrom, image.ID)
+	}
+	opts.NoCache = len(own) == 0
+	return nil
+}
+
 // label makes an image that is the same as another but for its labels.
 func (e *Engine) label(ctx context.Context, id string, labels map[string]string) (string, error) {
 	c := &classic{steps: engine.NewSteps(io.Discard)}

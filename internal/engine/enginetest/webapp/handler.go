@@ -20,6 +20,7 @@ import (
 //	/health           always 200
 //	/status?code=503  that status
 //	/slow?for=2s      headers at once, the body in the end
+//	/late?for=2s      all of it late
 //	/sse              an event every 100 ms (every=…), until the client leaves or n=… are out
 //	/ws               WebSocket echo
 //	/echo             method, path, headers and body of the request
@@ -41,7 +42,7 @@ type handler struct {
 func newHandler(p Process) *handler {
 	h := &handler{process: p, mux: http.NewServeMux(), exit: make(chan int, 1)}
 	for path, f := range map[string]http.HandlerFunc{
-		"/": h.root, "/health": h.health, "/status": h.status, "/slow": h.slow, "/sse": h.sse, "/ws": h.websocket,
+		"/": h.root, "/health": h.health, "/status": h.status, "/slow": h.slow, "/late": h.late, "/sse": h.sse, "/ws": h.websocket,
 		"/echo": h.echo, "/upload": h.upload, "/env": h.env, "/file": h.file, "/dial": h.dial, "/raw": h.raw,
 		"/spawn": h.spawn, "/exit": h.end, "/eat": h.eat, "/log": h.log,
 	} {
@@ -89,6 +90,14 @@ func (h *handler) slow(w http.ResponseWriter, r *http.Request) {
 		write(w, "done\n")
 	case <-r.Context().Done():
 	}
+}
+
+func (h *handler) late(w http.ResponseWriter, r *http.Request) {
+	select {
+	case <-time.After(period(r.URL.Query().Get("for"), time.Second)):
+	case <-r.Context().Done():
+	}
+	write(w, "at last\n")
 }
 
 func (h *handler) sse(w http.ResponseWriter, r *http.Request) {

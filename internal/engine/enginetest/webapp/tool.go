@@ -2,6 +2,8 @@ package webapp
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -19,7 +21,9 @@ import (
 //	say TEXT…      prints TEXT, a line per argument
 //	complain TEXT… the same on stderr
 //	cat [FILE…]    prints files, or its input
+//	sum FILE       prints its SHA-256
 //	write FILE TEXT
+//	fill FILE N    writes N MiB that cannot be made smaller
 //	eat            eats memory until it is killed
 //	env NAME…      prints variables
 //	flood N        prints N bytes, a pattern that tells where it is
@@ -60,8 +64,14 @@ func (p Process) tool(ctx context.Context, name string, args []string) error {
 		return nil
 	case "cat":
 		return p.cat(args)
+	case "sum":
+		text, err := os.ReadFile(args[0])
+		p.say(p.Stdout, fmt.Sprintf("%x", sha256.Sum256(text)))
+		return err
 	case "write":
 		return os.WriteFile(args[0], []byte(args[1]), 0o644) //nolint:gosec // in a container
+	case "fill":
+		return fill(args[0], args[1])
 	case "eat":
 		p.eat()
 		return exitCode(137)
@@ -178,4 +188,18 @@ func (p Process) tellWindow(ctx context.Context, n int) error {
 		}
 	}
 	return nil
+}
+
+// fill writes so many MiB of noise to a file.
+func fill(path, size string) error {
+	n, err := strconv.Atoi(size)
+	if err != nil {
+		return err
+	}
+	f, err := os.Create(path) //nolint:gosec // in a container
+	if err != nil {
+		return err
+	}
+	_, err = io.CopyN(f, rand.Reader, int64(n)<<20)
+	return errors.Join(err, f.Close())
 }
