@@ -23,9 +23,11 @@ import (
 func ran(t *testing.T) *apitest.World {
 	t.Helper()
 	w := apitest.New()
-	_, err := w.CreateApp(t.Context(), admin, "hello")
-	require.NoError(t, err)
-	w.Deploy("hello", "1111111", "alice")
+	for _, app := range []octo.Name{"hello", "bare"} {
+		_, err := w.CreateApp(t.Context(), admin, app)
+		require.NoError(t, err)
+		w.Deploy(app, "1111111", "alice")
+	}
 	return w
 }
 
@@ -90,9 +92,9 @@ func TestAttach_StreamsAndExit(t *testing.T) {
 		require.NoError(t, err)
 		require.Zero(t, exit.Code)
 		require.Equal(t, "so\nbad\n", problems.String())
-		exit, err = c.Enter(t.Context(), "hello", "web.1", octo.Program{}, octo.Attachment{Out: out, Err: problems})
+		exit, err = c.Enter(t.Context(), "bare", "web.1", octo.Program{}, octo.Attachment{Out: out, Err: problems})
 		require.NoError(t, err)
-		require.Equal(t, octo.Exit{Code: 127, Message: "there is no sh in the image of hello", Hint: "name a program that it has: octo enter -a hello -- PROGRAM"}, exit)
+		require.Equal(t, octo.Exit{Code: 127, Message: "there is no sh in the image of bare", Hint: "name a program that it has: octo enter -a bare -- PROGRAM"}, exit)
 	})
 }
 

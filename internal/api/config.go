@@ -47,8 +47,11 @@ const maxConfigBody = 6*octo.MaxConfig + octo.MaxConfigNames*256
 
 // maxBodyOf returns the most that a request of a route may carry, in bytes.
 func maxBodyOf(rt route) int64 {
-	if rt.pattern == changeConfigPattern {
+	switch rt.pattern {
+	case changeConfigPattern:
 		return maxConfigBody
+	case closePattern:
+		return maxBody + 6*octo.MaxPage // a byte of it may take six in JSON
 	}
 	return maxBody
 }

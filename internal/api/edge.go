@@ -34,8 +34,9 @@ type Domains interface {
 type Edge interface {
 	// Maintenance reports whether an app is closed.
 	Maintenance(ctx context.Context, app octo.Name) (octo.MaintenanceStatus, error)
-	// SetMaintenance closes an app, or, with nil, opens it.
-	SetMaintenance(ctx context.Context, who octo.Identity, app octo.Name, m *octo.Maintenance) (octo.MaintenanceStatus, error)
+	// SetMaintenance closes an app, or, with nil, opens it. Browsers get html, unless that
+	// is empty.
+	SetMaintenance(ctx context.Context, who octo.Identity, app octo.Name, m *octo.Maintenance, html string) (octo.MaintenanceStatus, error)
 	// Edge returns what the proxy grants an app.
 	Edge(ctx context.Context, app octo.Name) (octo.EdgeStatus, error)
 	// SetEdge changes it; ErrInvalid when that is more than the operator allows.
@@ -51,11 +52,20 @@ func (s *Server) edgeRoutes() []route {
 		{"GET /v1/apps/{app}/domains/check", octo.ActionAppRead, s.checkDomains},
 		{"POST /v1/apps/{app}/redirects", octo.ActionAppChange, s.redirect},
 		{"GET /v1/apps/{app}/maintenance", octo.ActionAppRead, s.maintenance},
-		{"PUT /v1/apps/{app}/maintenance", octo.ActionAppChange, s.closeApp},
+		{closePattern, octo.ActionAppChange, s.closeApp},
 		{"DELETE /v1/apps/{app}/maintenance", octo.ActionAppChange, s.openApp},
 		{"GET /v1/apps/{app}/proxy", octo.ActionAppRead, s.edge},
 		{"PATCH /v1/apps/{app}/proxy", octo.ActionAppChange, s.setEdge},
 	}
+}
+
+// closePattern is a route whose requests may be large: they bring a page.
+const closePattern = "PUT /v1/apps/{app}/maintenance"
+
+type closeApp struct {
+	Message string        `json:"message"`
+	Retry   octo.Duration `json:"retry"`
+	HTML    string        `json:"html"`
 }
 
 // maxHosts is how many names one request may speak of.
@@ -135,17 +145,17 @@ func (s *Server) maintenance(c *call) error {
 }
 
 func (s *Server) closeApp(c *call) error {
-	var req octo.Maintenance
+	var req closeApp
 	if err := decode(c.Body, &req); err != nil {
 		return err
 	}
 	c.note("message", req.Message)
-	status, err := s.cfg.Edge.SetMaintenance(c.Context(), c.who, c.app, &req)
+	status, err := s.cfg.Edge.SetMaintenance(c.Context(), c.who, c.app, &octo.Maintenance{Message: req.Message, Retry: req.Retry}, req.HTML)
 	return s.answer(c, status, err)
 }
 
 func (s *Server) openApp(c *call) error {
-	status, err := s.cfg.Edge.SetMaintenance(c.Context(), c.who, c.app, nil)
+	status, err := s.cfg.Edge.SetMaintenance(c.Context(), c.who, c.app, nil, "")
 	return s.answer(c, status, err)
 }
 
@@ -215,14 +225,15 @@ func (c *Client) Maintenance(ctx context.Context, app octo.Name) (octo.Maintenan
 	return out, err
 }
 
-// SetMaintenance closes an app to its visitors, or, with nil, opens it.
-func (c *Client) SetMaintenance(ctx context.Context, app octo.Name, m *octo.Maintenance) (octo.MaintenanceStatus, error) {
+// SetMaintenance closes an app to its visitors, or, with nil, opens it. Browsers get html,
+// unless that is empty.
+func (c *Client) SetMaintenance(ctx context.Context, app octo.Name, m *octo.Maintenance, html string) (octo.MaintenanceStatus, error) {
 	var out octo.MaintenanceStatus
 	if m == nil {
 		err := c.ask(ctx, http.MethodDelete, appPath(app, "/maintenance"), nil, &out)
 		return out, err
 	}
-	err := c.ask(ctx, http.MethodPut, appPath(app, "/maintenance"), m, &out)
+	err := c.ask(ctx, http.MethodPut, appPath(app, "/maintenance"), closeApp{m.Message, m.Retry, html}, &out)
 	return out, err
 }
 

@@ -131,8 +131,8 @@ type drain struct {
 // otherRuns are the methods that do not matter, under a name that hides none of them.
 type otherRuns = Runs
 
-// Run reads until the end, or until somebody who is attached is gone.
-func (d drain) Run(ctx context.Context, _ octo.Identity, _ octo.Name, _ octo.Program, at octo.Attachment) (octo.Exit, error) {
+// Attach reads until the end, or until somebody who is attached is gone.
+func (d drain) Attach(ctx context.Context, _ octo.Identity, _ octo.Name, _ octo.Program, at octo.Attachment) (octo.Exit, error) {
 	if at.In != nil {
 		_, _ = io.Copy(io.Discard, at.In)
 	}

@@ -22,7 +22,7 @@ func (rt route) perApp() bool { return strings.Contains(rt.pattern, "{app}") }
 
 // routes is the whole API. Nothing is reachable that is not in this table.
 func (s *Server) routes() []route {
-	return slices.Concat(s.runRoutes(), s.configRoutes(), s.edgeRoutes(), []route{
+	return slices.Concat(s.runRoutes(), s.configRoutes(), s.processRoutes(), s.edgeRoutes(), []route{
 		{"GET /v1/about", octo.ActionNone, s.about},
 		{"GET /v1/doctor", octo.ActionAdmin, s.doctor},
 		{"GET /v1/garbage", octo.ActionAdmin, s.garbage},
@@ -36,6 +36,7 @@ func (s *Server) routes() []route {
 
 		{"GET /v1/apps/{app}/releases", octo.ActionAppRead, s.releases},
 		{"GET /v1/apps/{app}/releases/{release}", octo.ActionAppRead, s.release},
+		{"GET /v1/apps/{app}/releases/{release}/diff/{other}", octo.ActionAppRead, s.diffReleases},
 		{"POST /v1/apps/{app}/rollback", octo.ActionAppDeploy, s.rollback},
 
 		{"GET /v1/apps/{app}/instances", octo.ActionAppRead, s.instances},

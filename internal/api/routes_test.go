@@ -19,7 +19,7 @@ func request(pattern string) *http.Request {
 	if !found {
 		method, path = http.MethodGet, "/v1/whatever"
 	}
-	path = regexp.MustCompile(`\{\w+\}`).ReplaceAllString(strings.NewReplacer("{app}", "hello", "{release}", "1").Replace(path), "x")
+	path = regexp.MustCompile(`\{\w+\}`).ReplaceAllString(strings.NewReplacer("{app}", "hello", "{release}", "1", "{other}", "2").Replace(path), "x")
 	return httptest.NewRequest(method, path, strings.NewReader("{}"))
 }
 

@@ -11,10 +11,10 @@ import (
 
 // Runs runs programs beside the instances of an app, and inside of them.
 type Runs interface {
-	// Run runs a program in the image of the app's release, with somebody attached,
+	// Attach runs a program in the image of the app's release, with somebody attached,
 	// until it has ended. When ctx ends, so does the program.
-	Run(ctx context.Context, who octo.Identity, app octo.Name, p octo.Program, at octo.Attachment) (octo.Exit, error)
-	// Enter is Run inside of a running instance ("web.1"); an empty one means the first.
+	Attach(ctx context.Context, who octo.Identity, app octo.Name, p octo.Program, at octo.Attachment) (octo.Exit, error)
+	// Enter is the same inside of a running instance ("web.1"); an empty one means the first.
 	Enter(ctx context.Context, who octo.Identity, app octo.Name, instance string, p octo.Program, at octo.Attachment) (octo.Exit, error)
 	// Detach starts a program to which nobody is attached.
 	Detach(ctx context.Context, who octo.Identity, app octo.Name, p octo.Program) (octo.Run, error)
@@ -40,7 +40,7 @@ func (s *Server) runRoutes() []route {
 
 func (s *Server) run(c *call) error {
 	return s.attach(c, func(ctx context.Context, req programRequest, at octo.Attachment) (octo.Exit, error) {
-		return s.cfg.Runs.Run(ctx, c.who, c.app, req.Program, at)
+		return s.cfg.Runs.Attach(ctx, c.who, c.app, req.Program, at)
 	})
 }
 
@@ -85,7 +85,7 @@ func (c *Client) Run(ctx context.Context, app octo.Name, p octo.Program, at octo
 	return c.attach(ctx, appPath(app, "/runs/attached"), programRequest{Program: p}, at)
 }
 
-// Enter is Run inside of a running instance ("web.1"); an empty one means the first.
+// Enter is the same inside of a running instance ("web.1"); an empty one means the first.
 func (c *Client) Enter(ctx context.Context, app octo.Name, instance string, p octo.Program, at octo.Attachment) (octo.Exit, error) {
 	return c.attach(ctx, appPath(app, "/enter"), programRequest{Instance: instance, Program: p}, at)
 }

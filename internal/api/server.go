@@ -22,6 +22,7 @@ type Config struct {
 	Access        Access
 	Activity      Activity
 	Runs          Runs
+	Processes     Processes
 	Configuration Configuration
 	Domains       Domains
 	Edge          Edge

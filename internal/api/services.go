@@ -29,6 +29,8 @@ type Releases interface {
 	Releases(ctx context.Context, app octo.Name) ([]octo.Release, error)
 	// Release returns the one with number n; ErrNotFound.
 	Release(ctx context.Context, app octo.Name, n int) (octo.Release, error)
+	// DiffReleases returns how release to differs from release from; ErrNotFound.
+	DiffReleases(ctx context.Context, app octo.Name, from, to int) (octo.ReleaseDiff, error)
 	// Rollback makes what release to had run again, and follows the rollout until it
 	// ended, writing progress to out. 0 means the previous live one.
 	Rollback(ctx context.Context, who octo.Identity, app octo.Name, to int, out io.Writer) error

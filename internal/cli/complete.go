@@ -102,6 +102,25 @@ func (s *session) completeKeys(cmd *cobra.Command, args []string, _ string) ([]c
 	})
 }
 
+// completeRuns proposes the names of runs of the app.
+func (s *session) completeRuns(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return s.ask(cmd, func(ctx context.Context, client *api.Client) ([]cobra.Completion, error) {
+		app, err := s.theApp(ctx, nil)
+		if err != nil {
+			return nil, err
+		}
+		runs, err := client.Runs(ctx, app)
+		var names []cobra.Completion
+		for _, r := range runs {
+			names = append(names, cobra.CompletionWithDesc(r.Name, clean(r.Command)))
+		}
+		return names, err
+	})
+}
+
 // completeRemotes proposes the names of remembered remotes.
 func (s *session) completeRemotes(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	known, err := s.remotes()

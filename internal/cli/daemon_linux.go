@@ -37,7 +37,7 @@ func serve(ctx context.Context, env Env, f ServeFlags) error {
 	d, err := daemon.New(settings, daemon.Program{
 		Version: env.Version,
 		Command: func(ctx context.Context, handler http.Handler, args []string, stdio octo.Stdio, terminal bool) int {
-			return Remote(ctx, args, Stdio{In: stdio.In, Out: stdio.Out, Err: stdio.Err, OutTerminal: terminal}, api.InProcess(handler))
+			return Remote(ctx, args, Stdio{In: stdio.In, Out: stdio.Out, Err: stdio.Err, OutTerminal: terminal, Console: stdio.Console}, api.InProcess(handler))
 		},
 		Log: slog.New(slog.NewTextHandler(env.Err, &slog.HandlerOptions{Level: settings.Level()})),
 	})

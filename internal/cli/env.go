@@ -3,11 +3,10 @@ package cli
 import (
 	"context"
 	"io"
+	"net"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"runtime/debug"
-	"syscall"
 	"time"
 
 	"golang.org/x/term"
@@ -23,6 +22,10 @@ type Stdio struct {
 	// InTerminal and OutTerminal report whether a person sits there, who can be
 	// asked, or who sees colours.
 	InTerminal, OutTerminal bool
+
+	// Console is where the person sits, so that a program can take it over; nil where
+	// there is nobody.
+	Console octo.Console
 }
 
 // Env is all that a command line may know of the machine that it runs on. What is
@@ -43,6 +46,8 @@ type Env struct {
 	Hook func(ctx context.Context, args []string, stdio Stdio) int
 	// Doctor looks at this machine when no daemon answers.
 	Doctor func(ctx context.Context) []octo.Finding
+	// Shield starts a process so that Ctrl-C does not end it; nil just starts it.
+	Shield func(start func() (net.Conn, error)) (net.Conn, error)
 	// OpenBrowser shows a URL to the person; nil where there is no browser.
 	OpenBrowser func(ctx context.Context, url string) error
 }
@@ -79,8 +84,13 @@ func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 // Main runs the command line of this process with env, and returns the exit code.
 // The first interrupt asks the command to end, a second one kills it.
 func Main(args []string, env Env) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	defer context.AfterFunc(ctx, stop)()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	board := newSwitchboard(cancel)
+	defer board.stop()
+	if env.Console == nil {
+		env.Console = &terminal{in: os.Stdin, out: os.Stdout, kind: env.Getenv("TERM"), board: board}
+		env.Shield = board.shield
+	}
 	return Run(ctx, args, env)
 }

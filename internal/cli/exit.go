@@ -47,6 +47,12 @@ func (s *session) report(err error) int {
 	if errors.Is(err, errReaderGone) {
 		return exitOK
 	}
+	s.explain(err)
+	return exitCode(err)
+}
+
+// explain tells the person what went wrong.
+func (s *session) explain(err error) {
 	message, hint := err.Error(), ""
 	var told *octo.Error
 	if errors.As(err, &told) {
@@ -58,7 +64,6 @@ func (s *session) report(err error) int {
 	if hint != "" {
 		_, _ = fmt.Fprintf(s.env.Err, "%s  %s\n", st.paint(bold, "hint:"), clean(hint))
 	}
-	return exitCode(err)
 }
 
 // exitCode returns the code for an error.

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,6 +15,7 @@ type maintenanceCommand struct {
 	s       *session
 	message string
 	retry   time.Duration
+	page    string
 }
 
 func newMaintenanceCommand(s *session) *cobra.Command {
@@ -36,7 +39,10 @@ func newMaintenanceOnCommand(s *session) *cobra.Command {
 		Short: "Close an app to its visitors",
 		Long: `Close an app to its visitors: from now on they get a page with status 503 that says so.
 
-What runs goes on, and is checked; pushes, commands and redirects work as ever.`,
+What runs goes on, and is checked; pushes, commands and redirects work as ever.
+
+A page of your own is a file of HTML that needs nothing from the app; {{request_id}} in
+it stands for the id of the visitor's request.`,
 		Example: `  octo maintenance:on hello
   octo maintenance on -a hello --message "We are moving. Back at noon." --retry 2h`,
 		Args:              atMost(1),
@@ -44,6 +50,7 @@ What runs goes on, and is checked; pushes, commands and redirects work as ever.`
 		RunE:              c.on,
 	}
 	cmd.Flags().StringVar(&c.message, "message", "", "what visitors are told, as plain text")
+	cmd.Flags().StringVar(&c.page, "page", "", "a file with the page that browsers get instead; - is stdin")
 	cmd.Flags().DurationVar(&c.retry, "retry", 0, "when programs are asked to come back (default a minute)")
 	jsonOf[octo.MaintenanceStatus](cmd, "an object")
 	return cmd
@@ -80,14 +87,27 @@ func (c *maintenanceCommand) on(cmd *cobra.Command, args []string) error {
 	if c.retry < 0 {
 		return usage("for example --retry 2h", "--retry %s lies in the past", c.retry)
 	}
-	return c.set(cmd, args, &octo.Maintenance{Message: c.message, Retry: octo.Duration(c.retry)})
+	html := ""
+	if c.page != "" {
+		text, err := c.s.readInput(c.page, octo.MaxPage)
+		if errors.Is(err, octo.ErrNotFound) {
+			return octo.Errorf(octo.ErrNotFound, "there is no file %.80q", c.page).WithHint("name a file of HTML, or - for stdin")
+		}
+		if err != nil {
+			return err
+		}
+		if html = string(text); strings.TrimSpace(html) == "" {
+			return usage("write one in HTML, or leave --page out", "the page is empty")
+		}
+	}
+	return c.set(cmd, args, &octo.Maintenance{Message: c.message, Retry: octo.Duration(c.retry)}, html)
 }
 
 func (c *maintenanceCommand) off(cmd *cobra.Command, args []string) error {
-	return c.set(cmd, args, nil)
+	return c.set(cmd, args, nil, "")
 }
 
-func (c *maintenanceCommand) set(cmd *cobra.Command, args []string, m *octo.Maintenance) error {
+func (c *maintenanceCommand) set(cmd *cobra.Command, args []string, m *octo.Maintenance, html string) error {
 	name, err := c.s.theApp(cmd.Context(), args)
 	if err != nil {
 		return err
@@ -96,7 +116,7 @@ func (c *maintenanceCommand) set(cmd *cobra.Command, args []string, m *octo.Main
 	if err != nil {
 		return err
 	}
-	status, err := client.SetMaintenance(cmd.Context(), name, m)
+	status, err := client.SetMaintenance(cmd.Context(), name, m, html)
 	return c.print(status, err)
 }
 
@@ -116,6 +136,8 @@ func closedText(on bool, m octo.Maintenance) string {
 	switch {
 	case !on:
 		return "open to its visitors"
+	case m.Message == "" && m.Page != "":
+		return "closed for maintenance, with a page of its own"
 	case m.Message == "":
 		return "closed for maintenance"
 	}

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"context"
+	"fmt"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -18,7 +20,8 @@ func newPsCommand(s *session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ps [APP]",
 		Short: "Show what runs",
-		Long: `Show what runs: of one app, or of all where none is named.
+		Long: `Show what runs: of one app, or of all where none is named. Of one app, what is wanted of
+its processes is shown first.
 
 NOTE says what is worth knowing about an instance, and why it failed.`,
 		Example:           "  octo ps hello\n  octo ps\n  octo ps --all --json",
@@ -47,11 +50,29 @@ func (c *psCommand) run(cmd *cobra.Command, args []string) error {
 	if c.s.json {
 		return c.s.printJSON(instances)
 	}
+	if name != "" {
+		if err := c.processes(cmd.Context(), client, name); err != nil {
+			return err
+		}
+	}
 	if len(instances) == 0 {
 		c.s.progress("nothing runs")
 		return nil
 	}
 	return c.table(instances, name == "").write(c.s.env.Out, c.s.outStyle())
+}
+
+// processes prints what is wanted of an app.
+func (c *psCommand) processes(ctx context.Context, client clientOf, name octo.Name) error {
+	processes, err := client.Processes(ctx, name)
+	if err != nil || len(processes) == 0 {
+		return err
+	}
+	if err := processTable(processes).write(c.s.env.Out, c.s.outStyle()); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(c.s.env.Out)
+	return err
 }
 
 func (c *psCommand) table(instances []octo.Instance, withApp bool) *table {

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -80,13 +82,13 @@ func newReleasesInfoCommand(s *session) *cobra.Command {
 	c := &releasesInfoCommand{s: s}
 	cmd := &cobra.Command{
 		Use:               "releases:info vN",
-		Short:             "Show a release, and why it failed",
+		Short:             "Show all of a release, and why it failed",
 		Example:           "  octo releases:info v2 -a hello\n  octo releases:info v2 -a hello --json",
 		Args:              exactly(1),
 		ValidArgsFunction: s.completeReleases,
 		RunE:              c.run,
 	}
-	jsonOf[octo.Release](cmd, "an object")
+	jsonOf[releaseInfo](cmd, "an object")
 	return cmd
 }
 
@@ -104,8 +106,11 @@ func (c *releasesInfoCommand) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	r, err := client.Release(ctx, name, number)
-	if err != nil {
+	var r releaseInfo
+	if r.Release, err = client.Release(ctx, name, number); err != nil {
+		return err
+	}
+	if r.Variables, err = c.variables(ctx, client, name, number); err != nil {
 		return err
 	}
 	if c.s.json {
@@ -114,10 +119,36 @@ func (c *releasesInfoCommand) run(cmd *cobra.Command, args []string) error {
 	if err := c.facts(r).write(c.s.env.Out, c.s.outStyle()); err != nil {
 		return err
 	}
+	if _, err := fmt.Fprintln(c.s.env.Out); err != nil {
+		return err
+	}
+	if err := processFacts(r.Processes).write(c.s.env.Out, c.s.outStyle()); err != nil {
+		return err
+	}
 	return c.failure(r.Failure)
 }
 
-func (c *releasesInfoCommand) facts(r octo.Release) *table {
+// releaseInfo is a release with the names of the variables that it was made with.
+type releaseInfo struct {
+	octo.Release
+	Variables []string `json:"variables"`
+}
+
+// variables returns the names of a release's variables; none where its configuration is
+// no longer kept.
+func (c *releasesInfoCommand) variables(ctx context.Context, client clientOf, app octo.Name, release int) ([]string, error) {
+	view, err := client.Config(ctx, app, octo.ConfigRef{Release: release})
+	if err != nil && !errors.Is(err, octo.ErrNotFound) {
+		return nil, err
+	}
+	names := make([]string, len(view.Vars))
+	for i, v := range view.Vars {
+		names[i] = v.Name
+	}
+	return names, nil
+}
+
+func (c *releasesInfoCommand) facts(r releaseInfo) *table {
 	t, now := &table{}, c.s.env.Now()
 	t.addCells(cell{text: "release"}, cell{string(r.App) + " " + r.Version(), bold})
 	t.addCells(cell{text: "outcome"}, outcomeCell(r.Outcome))
@@ -129,22 +160,29 @@ func (c *releasesInfoCommand) facts(r octo.Release) *table {
 	}
 	t.add("commit", r.Commit)
 	t.add("image", r.Image)
-	for _, p := range r.Processes {
-		t.add(string(p.Name), describe(p))
+	if r.Config > 0 {
+		t.add("config", octo.ConfigName(r.Config))
+		t.add("variables", strings.Join(r.Variables, ", "))
+	}
+	for _, task := range r.Tasks {
+		t.add("runs "+task.Name, strings.Join(task.Command, " "))
 	}
 	return t
 }
 
-// describe sums up a process of a release.
-func describe(p octo.Process) string {
-	parts := []string{fmt.Sprintf("%d × %s", p.Count, size(p.Memory))}
-	if p.Port != 0 {
-		parts = append(parts, fmt.Sprintf("port %d", p.Port), "check "+p.Check.Path)
+// processFacts says what there is to say of the processes of a release.
+func processFacts(processes []octo.Process) *table {
+	t := &table{}
+	for _, p := range processes {
+		row := []string{string(p.Name)}
+		t.head = []string{"PROCESS"}
+		for _, fact := range p.Facts() {
+			t.head = append(t.head, strings.ToUpper(fact[0]))
+			row = append(row, fact[1])
+		}
+		t.add(row...)
 	}
-	if len(p.Command) > 0 {
-		parts = append(parts, strings.Join(p.Command, " "))
-	}
-	return strings.Join(parts, ", ")
+	return t
 }
 
 // failure prints why a release failed, where it did.

@@ -21,12 +21,20 @@ func families(s *session) []family {
 		newAppsCommand(s), newAppsBranchCommand(s), newAppsCreateCommand(s), newAppsInfoCommand(s), newAppsDestroyCommand(s),
 		newPsCommand(s), newLogsCommand(s), newEventsCommand(s), newOpenCommand(s),
 	}}
+	processes := family{id: "processes", title: "Processes:", commands: []*cobra.Command{
+		newPsScaleCommand(s), newPsRestartCommand(s), newPsStopCommand(s), newPsStartCommand(s),
+		newLimitsCommand(s), newLimitsSetCommand(s), newLimitsUnsetCommand(s),
+	}}
 	releases := family{id: "releases", title: "Releases:", commands: []*cobra.Command{
-		newReleasesCommand(s), newReleasesInfoCommand(s), newRollbackCommand(s),
+		newReleasesCommand(s), newReleasesInfoCommand(s), newReleasesDiffCommand(s), newRollbackCommand(s),
 	}}
 	config := family{id: "config", title: "Configuration:", commands: []*cobra.Command{
 		newConfigCommand(s), newConfigGetCommand(s), newConfigSetCommand(s), newConfigUnsetCommand(s),
 		newConfigImportCommand(s), newConfigExportCommand(s), newConfigHistoryCommand(s), newConfigDiffCommand(s),
+	}}
+	runs := family{id: "runs", title: "Programs:", commands: []*cobra.Command{
+		newRunCommand(s), newRunDetachedCommand(s), newRunListCommand(s), newRunLogsCommand(s), newRunStopCommand(s),
+		newEnterCommand(s), newShellCommand(s),
 	}}
 	domains := family{id: "domains", title: "Domains:", commands: []*cobra.Command{
 		newDomainsCommand(s), newDomainsAddCommand(s), newDomainsRemoveCommand(s), newDomainsClearCommand(s), newDomainsCheckCommand(s),
@@ -45,7 +53,7 @@ func families(s *session) []family {
 		machine.commands = append(machine.commands, newServeCommand(s), newHookCommand(s))
 		this.commands = append(this.commands, newCompletionCommand())
 	}
-	return []family{apps, config, releases, domains, access, machine, this}
+	return []family{apps, processes, config, releases, runs, domains, access, machine, this}
 }
 
 func newRootCommand(s *session) *cobra.Command {

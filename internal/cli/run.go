@@ -41,11 +41,13 @@ type session struct {
 	app, host, socket string // the global flags
 	json, noColor     bool
 
+	args       []string    // the command line
 	client     *api.Client // once it was needed
 	git        *gitRemote  // once it was looked for
 	completing bool        // a shell asks for completions: be quick and quiet
 	serving    bool        // this is the daemon itself
 	overSSH    bool        // the client reaches octohost through the user's ssh
+	attending  bool        // somebody is attached to a program: signals are that one's
 }
 
 func (s *session) close() {
@@ -56,6 +58,7 @@ func (s *session) close() {
 
 func (s *session) run(ctx context.Context, args []string) int {
 	s.fill()
+	s.args = args
 	root := newRootCommand(s)
 	words, err := s.joinWords(root, args)
 	if err == nil {

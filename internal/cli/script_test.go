@@ -323,6 +323,7 @@ func exampleWorld(t *testing.T) *apitest.World {
 	w.Deploy("hello", "1111111111", "alice")
 	w.Deploy("hello", "2222222222", "alice")
 	w.PutKey(octo.Key{Fingerprint: exampleKey, User: "carol"})
+	w.PutRun(octo.Run{Name: "run.k7f3q", App: "hello", Release: 2, User: "carol", Command: "rails runner Import.all"}, "importing")
 	_, err := w.SetRole(t.Context(), octo.Identity{User: "alice"}, "hello", "carol", octo.RoleViewer)
 	require.NoError(t, err)
 	_, err = w.AddDomains(t.Context(), octo.Identity{User: "alice"}, "hello", []string{"www.example.net", "*.example.net"})

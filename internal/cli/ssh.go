@@ -35,9 +35,15 @@ func (s *session) dialSSH(h host) func(context.Context) (net.Conn, error) {
 		if s.completing {
 			stderr = said
 		}
-		return startProcess(exec.Command(program, sshArgs(h, s.completing)...), stderr, func(err error) error {
-			return explainSSH(h, said.String(), err)
-		})
+		start := func() (net.Conn, error) {
+			return startProcess(exec.Command(program, sshArgs(h, s.completing)...), stderr, func(err error) error {
+				return explainSSH(h, said.String(), err)
+			})
+		}
+		if s.attending && s.env.Shield != nil {
+			return s.env.Shield(start)
+		}
+		return start()
 	}
 }
 

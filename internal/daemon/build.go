@@ -20,6 +20,7 @@ import (
 	"github.com/octohost/octohost/internal/image"
 	"github.com/octohost/octohost/internal/node"
 	"github.com/octohost/octohost/internal/octo"
+	"github.com/octohost/octohost/internal/oneoff"
 	"github.com/octohost/octohost/internal/platform"
 	"github.com/octohost/octohost/internal/proxy"
 	"github.com/octohost/octohost/internal/reap"
@@ -53,6 +54,7 @@ func (d *Daemon) buildProxy() (err error) {
 		Listener: d.web, Trusted: trusted, Log: d.log,
 		Limits:  proxy.Limits{AnswerTimeout: otherwise.Timeout.Std(), BodyBytes: int64(otherwise.Body), Most: most},
 		Resolve: func(id octo.InstanceID) (string, bool) { return d.agent.Address(id) },
+		Page:    func(ctx context.Context, app octo.Name, id string) (string, bool) { return d.edge.Page(ctx, app, id) },
 	}
 	if d.access != nil {
 		cfg.AccessLog = d.access
@@ -78,6 +80,11 @@ func (d *Daemon) buildNode() (err error) {
 	if err != nil {
 		return fmt.Errorf("make node agent: %w", err)
 	}
+	d.runner = oneoff.New(oneoff.Config{
+		Host: d.host, Store: d.store, Engine: d.engine, Places: d.agent, Env: d.config.Environment,
+		Hold:     func() func() { return d.deployer.Hold() },
+		TaskTime: d.settings.ReleaseTimeout.Std(), Record: d.journal.Record, Log: d.log,
+	})
 	d.control = control.New(control.Config{
 		Node: name, Domain: d.site.domain, Store: d.store, Ready: d.agent.Ready(),
 		Record: d.journal.Record, Log: d.log,
@@ -113,8 +120,8 @@ func (d *Daemon) buildDeploy() error {
 		cpu = max(1, float64(runtime.NumCPU())/2)
 	}
 	d.deployer = deploy.New(deploy.Config{
-		Host: d.host, Store: d.store, Source: d.repos, Builder: d.builder(), Images: d.engine, Router: d.proxy,
-		Pushed: d.edge.Pushed, Readable: d.config.Readable, Defaults: d.config.Ensure, Secrets: d.config.Some, URL: d.site.url, Room: d.room, Memory: int64(d.settings.Build.Memory), CPU: cpu,
+		Host: d.host, Store: d.store, Source: d.repos, Builder: d.builder(), Images: d.engine, Router: d.proxy, Runner: d.runner,
+		Pushed: d.edge.Pushed, Readable: d.config.Readable, Defaults: d.config.Ensure, Secrets: d.config.Some, URL: d.site.url, Room: d.room, Relief: func(ctx context.Context) { d.reaper.Relieve(ctx) }, Memory: int64(d.settings.Build.Memory), CPU: cpu,
 		Record: d.journal.Record, Log: d.log,
 	})
 	d.reaper = reap.New(reap.Config{
@@ -138,13 +145,14 @@ func (d *Daemon) deploy(ctx context.Context, push octo.Push, out io.Writer) erro
 
 func (d *Daemon) buildPlatform() error {
 	d.platform = platform.New(platform.Config{
-		Store: d.store, Engine: d.engine, Deployer: d.deployer, Trail: d.trail, Configs: d.config, Hosts: d.edge.Hosts, URL: d.site.url, GitURL: d.site.gitURL,
+		Store: d.store, Engine: d.engine, Deployer: d.deployer, Trail: d.trail, Configs: d.config, Commits: d.repos.Commits, Hosts: d.edge.Hosts, URL: d.site.url, GitURL: d.site.gitURL,
 		ParseKey: sshd.ParseAuthorizedKey, Record: d.journal.Record, Log: d.log,
 	})
 	d.api = api.NewServer(api.Config{
 		Apps: d.platform, Releases: d.platform, Keys: d.platform, Access: d.platform, Activity: d.platform, Configuration: d.platform,
-		Domains: d.edge, Edge: d.edge,
-		Authorize: d.platform.Authorize, Trail: d.platform, Audit: d.trail.Record, Collect: d.reaper.Collect, Doctor: d.doctor, Version: d.program.Version, Log: d.log,
+		Processes: d.platform, Domains: d.edge, Edge: d.edge, Runs: d.runner,
+		Trail: d.platform, Audit: d.trail.Record, Collect: d.reaper.Collect,
+		Authorize: d.platform.Authorize, Doctor: d.doctor, Version: d.program.Version, Log: d.log,
 	})
 	return nil
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/octohost/octohost/internal/git"
 	"github.com/octohost/octohost/internal/node"
 	"github.com/octohost/octohost/internal/octo"
+	"github.com/octohost/octohost/internal/oneoff"
 	"github.com/octohost/octohost/internal/platform"
 	"github.com/octohost/octohost/internal/proxy"
 	"github.com/octohost/octohost/internal/reap"
@@ -68,6 +69,7 @@ type Daemon struct {
 	config   *config.Versions
 	platform *platform.Platform
 	deployer *deploy.Deployer
+	runner   *oneoff.Runner
 	agent    *node.Agent
 	control  *control.Loop
 	reaper   *reap.Reaper
@@ -175,6 +177,7 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	defer stop()
 	work.Go(func() error { return d.journal.Run(inside) })
 	work.Go(func() error { return d.agent.Run(inside) })
+	work.Go(func() error { return d.runner.Run(inside) })
 	work.Go(func() error { return d.reaper.Run(inside) })
 	work.Go(func() error { return d.repos.Run(inside) })
 	work.Go(func() error { return d.edge.Run(inside) })

@@ -48,6 +48,7 @@ func house() map[string]room {
 		"hostname":      {[]string{"octo"}, "what a name is does not depend on who has it"},
 		"manifest":      {[]string{"octo"}, "it reads files that people write, and nothing else"},
 		"proxy":         {[]string{"octo"}, "on the way of every request there is no store and no engine"},
+		"oneoff":        {[]string{"octo", "store", "engine"}, "it runs what people ask for, and has no part in what an app is"},
 		"node":          {[]string{"octo", "store", "engine", "failpoint"}, "it makes one machine follow documents, and decides nothing"},
 		"plan":          {[]string{"octo"}, "it is pure: no clock, no I/O, no goroutine"},
 		"control":       {[]string{"octo", "store", "plan", "failpoint"}, "it applies plans by documents, never by hand"},

@@ -38,6 +38,10 @@ func routeRules() map[string]string {
 		"GET /v1/apps/{app}/releases":           lookers,
 		"GET /v1/apps/{app}/releases/{release}": lookers,
 
+		"GET /v1/apps/{app}/processes":                       lookers,
+		"PATCH /v1/apps/{app}/processes":                     changers,
+		"GET /v1/apps/{app}/releases/{release}/diff/{other}": lookers,
+
 		"GET /v1/apps/{app}/config":         lookers, // names only
 		"GET /v1/apps/{app}/config/values":  changers,
 		"GET /v1/apps/{app}/config/history": lookers,
@@ -100,6 +104,15 @@ func lineRules() map[string]string {
 		"open APP":                       lookers,
 		"releases APP":                   lookers,
 		"releases:info v1 -a APP":        lookers,
+		"releases:diff v1 v1 -a APP":     lookers,
+		"ps:scale -a APP":                lookers,
+		"ps:scale web=1 -a APP":          changers,
+		"ps:restart -a APP":              changers,
+		"ps:stop -a APP":                 changers,
+		"ps:start -a APP":                changers,
+		"limits APP":                     lookers,
+		"limits:set pids=9 -a APP":       changers,
+		"limits:unset -a APP":            changers,
 		"rollback -a APP":                pushers,
 
 		"config APP":                     lookers,
@@ -126,6 +139,13 @@ func lineRules() map[string]string {
 		"maintenance:off APP":          changers,
 		"proxy APP":                    lookers,
 		"proxy:set timeout=90s -a APP": changers,
+		"run APP -- true":              changers,
+		"run:detached APP -- true":     changers,
+		"run:list APP":                 changers,
+		"run:logs run.k7f3q -a APP":    changers,
+		"run:stop run.k7f3q -a APP":    changers,
+		"enter APP":                    changers,
+		"shell APP":                    changers,
 
 		"access -a APP":                lookers,
 		"access:add bob viewer -a APP": owners,

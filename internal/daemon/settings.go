@@ -33,6 +33,8 @@ type Settings struct {
 	DiskFloor octo.Size `toml:"disk_floor"`    // below this much free space nothing is pushed or built
 	Keep      int       `toml:"keep_releases"` // releases of each app whose images are kept
 
+	ReleaseTimeout octo.Duration `toml:"release_timeout"` // how long a release command may run
+
 	Build struct {
 		Builder string    `toml:"builder"`       // auto, classic or buildkit
 		Buildx  string    `toml:"buildx"`        // path of docker-buildx; empty: found by itself
@@ -76,7 +78,7 @@ func Defaults() Settings {
 	s := Settings{
 		Data: "/var/lib/octohost", HTTP: "127.0.0.1:8080", SSH: "127.0.0.1:2222",
 		LogLevel: "info", Networks: []string{"10.213.0.0/16", "172.29.0.0/16", "192.168.192.0/18"},
-		DiskFloor: 1 << 30, Keep: 5,
+		DiskFloor: 1 << 30, Keep: 5, ReleaseTimeout: octo.Duration(time.Hour),
 	}
 	s.Build.Builder, s.Build.Memory, s.Build.Slots, s.Build.Cache = "auto", 2<<30, 1, 10<<30
 	s.Git.MaxPush, s.Audit.Size = 1<<30, 50<<20
@@ -153,6 +155,7 @@ func (s *Settings) check() error {
 	}{
 		{filepath.IsAbs(s.Data), "data must be an absolute path: " + strconv.Quote(s.Data), "for example /var/lib/octohost"},
 		{s.Keep >= 1, "keep_releases must be at least 1", ""},
+		{s.ReleaseTimeout > 0, "release_timeout must be longer than nothing", "for example 30m"},
 		{s.Build.Slots >= 1, "build.slots must be at least 1", ""},
 		{s.Proxy.Timeout > 0 && s.Proxy.MaxTimeout >= s.Proxy.Timeout, "proxy.timeout is " + s.Proxy.Timeout.Std().String() + ", and proxy.max_timeout " + s.Proxy.MaxTimeout.Std().String(), "both are longer than nothing, and the second is at least as long as the first"},
 		{s.Proxy.MaxBody == 0 || s.Proxy.Body <= s.Proxy.MaxBody, "proxy.body is " + s.Proxy.Body.String() + ", and proxy.max_body " + s.Proxy.MaxBody.String(), "where there is a max_body, body is at most that"},

@@ -52,6 +52,8 @@ func TestLoad_SaysWhatIsWrong(t *testing.T) {
 		{"log_level = \"loud\"", nil, "debug, info, warn or error"},
 		{"domain = \"http://example.org\"", nil, "bare host name"},
 		{"keep_releases = 0", nil, "at least 1"},
+		{"release_timeout = \"0s\"", nil, "longer than nothing"},
+		{"release_timeout = \"soon\"", nil, "is not a duration"},
 		{"networks = []", nil, "networks is empty"},
 		{"disk_floor = true", nil, "octo.toml"},
 		{"", map[string]string{"OCTO_DISK_FLOOR": "much"}, "OCTO_DISK_FLOOR"},

@@ -136,6 +136,9 @@ func (d *Deployer) tasks(ctx context.Context, p *printer, r octo.Release) error 
 		return nil
 	}
 	for _, t := range r.Tasks {
+		if t.First && app.Value.Live > 0 {
+			continue
+		}
 		if err := d.task(ctx, p, r, t); err != nil {
 			return err
 		}
@@ -144,6 +147,10 @@ func (d *Deployer) tasks(ctx context.Context, p *printer, r octo.Release) error 
 }
 
 func (d *Deployer) task(ctx context.Context, p *printer, r octo.Release, t octo.Task) error {
+	if d.Runner == nil {
+		p.warn("%s is not run yet by this version of octohost.", t.Name)
+		return nil
+	}
 	p.step("Running %s: %s", t.Name, strings.Join(t.Command, " "))
 	lines := p.lines()
 	code, err := d.Runner.RunTask(ctx, r, t, lines)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/octohost/octohost/internal/engine"
 	"github.com/octohost/octohost/internal/failpoint"
+	"github.com/octohost/octohost/internal/manifest"
 	"github.com/octohost/octohost/internal/octo"
 	"github.com/octohost/octohost/internal/store"
 )
@@ -76,6 +77,7 @@ type Config struct {
 	Pushed func(ctx context.Context, r octo.Release) (serves []string, refused []error, err error)
 	URL    func(octo.Name) string // where an app is reached
 	Room   func() error           // says whether there is disk space for a build
+	Relief func(context.Context)  // makes some where there is little; may be nil
 	Memory int64                  // limit of a build step in bytes
 	CPU    float64                // limit of a build step in cores
 	Record func(octo.Event)
@@ -119,19 +121,19 @@ const noWait = "no-wait"
 func (d *Deployer) create(ctx context.Context, p *printer, push octo.Push) (octo.Release, error) {
 	d.busy.RLock()
 	defer d.busy.RUnlock()
-	release, defaults, err := d.prepare(ctx, p, push)
+	app, err := d.apps().Get(ctx, string(push.App))
+	if err != nil {
+		return octo.Release{App: push.App}, missing(push.App, err)
+	}
+	var settle func(octo.App, *octo.Release) error
+	release, err := d.prepare(ctx, p, push, func(said manifest.Said, r *octo.Release) error {
+		settle = d.withDefaults(ctx, push.User, said.App.Env)
+		return settle(app.Value, r)
+	})
 	if err != nil {
 		return release, err
 	}
 	release.Names = d.names(ctx, p, push)
-	settle := d.withDefaults(ctx, push.User, defaults)
-	app, err := d.apps().Get(ctx, string(push.App))
-	if err != nil {
-		return release, missing(push.App, err)
-	}
-	if err := settle(app.Value, &release); err != nil {
-		return release, err
-	}
 	if err := d.tasks(ctx, p, release); err != nil {
 		return release, err
 	}
@@ -233,6 +235,9 @@ func (d *Deployer) release(ctx context.Context, r octo.Release, settle func(octo
 // release before the present one.
 func (d *Deployer) Rollback(ctx context.Context, who octo.Identity, name octo.Name, to int, out io.Writer) error {
 	p := newPrinter(out)
+	if d.Relief != nil { // now: nothing can be removed while an image is held
+		d.Relief(ctx)
+	}
 	release, err := d.again(ctx, p, who, name, to)
 	if err != nil {
 		return err
@@ -302,6 +307,13 @@ func (d *Deployer) Idle(f func()) bool {
 	defer d.busy.Unlock()
 	f()
 	return true
+}
+
+// Hold keeps every image from being collected until release is called: those of
+// somebody who is about to use one.
+func (d *Deployer) Hold() (release func()) {
+	d.busy.RLock()
+	return d.busy.RUnlock
 }
 
 func (d *Deployer) apps() store.Docs[octo.App] {

@@ -12,67 +12,83 @@ import (
 	"github.com/octohost/octohost/internal/octo"
 )
 
-// prepare builds the image of a commit, and works out the release that it makes, and
-// which variables it wants to be set where nobody has set them.
-func (d *Deployer) prepare(ctx context.Context, p *printer, push octo.Push) (octo.Release, map[string]octo.ConfigDefault, error) {
+// prepare builds the image of a commit, and works out the release that it makes. What
+// settings does with that comes before the build: what is missing is said at once.
+func (d *Deployer) prepare(ctx context.Context, p *printer, push octo.Push, settings func(manifest.Said, *octo.Release) error) (octo.Release, error) {
+	r := octo.Release{
+		App: push.App, Commit: push.New, Branch: push.Branch,
+		Author: push.User, Description: "Deploy " + short(push.New),
+	}
 	if err := d.Room(); err != nil {
-		return octo.Release{}, nil, err
+		return r, err
 	}
-	m, procfile, err := d.inspect(ctx, push)
+	said, err := d.inspect(ctx, push)
 	if err != nil {
-		return octo.Release{}, nil, err
+		return r, err
 	}
-	app, err := d.apps().Get(ctx, string(push.App))
+	if err := settings(said, &r); err != nil {
+		return r, err
+	}
+	image, err := d.build(ctx, p, push, said.Manifest, r.Config)
 	if err != nil {
-		return octo.Release{}, nil, missing(push.App, err)
+		return r, err
 	}
-	image, err := d.build(ctx, p, push, m, app.Value.Config)
+	processes, notes, err := manifest.Processes(said, facts(image))
 	if err != nil {
-		return octo.Release{}, nil, err
+		return r, err
 	}
-	facts := manifest.ImageFacts{
+	r.Image, r.Declared, r.Tasks = image.ID, processes, said.Tasks()
+	for _, n := range append(notes, idle(r)...) {
+		p.detail("%s", n)
+	}
+	return r, nil
+}
+
+// facts is what a repository is understood by of its image.
+func facts(image engine.Image) manifest.ImageFacts {
+	f := manifest.ImageFacts{
 		Ports: image.Ports, Env: image.Env,
 		HasCommand: len(image.Command)+len(image.Entrypoint) > 0,
 	}
-	processes, notes, err := manifest.Processes(m, procfile, facts)
-	if err != nil {
-		return octo.Release{}, nil, err
+	if image.Health != nil {
+		h := manifest.Healthcheck(*image.Health)
+		f.Health = &h
 	}
-	for _, n := range notes {
-		p.detail("%s", n)
+	return f
+}
+
+// idle says which processes of a release are not started, where nobody has said that
+// they should not be.
+func idle(r octo.Release) []string {
+	var notes []string
+	for _, p := range r.Settings.Over(r.Declared) {
+		if p.Count == 0 && r.Formation[p.Name].Count == nil && !r.Formation[p.Name].Stopped {
+			notes = append(notes, fmt.Sprintf("%s is not started. To start it: octo ps:scale %s=1 -a %s", p.Name, p.Name, r.App))
+		}
 	}
-	return octo.Release{
-		App: push.App, Image: image.ID, Commit: push.New, Branch: push.Branch, Declared: processes,
-		Author: push.User, Description: "Deploy " + short(push.New),
-	}, nil, nil
+	return notes
 }
 
 // inspect reads what the repository says about itself, and refuses what cannot be
 // built.
-func (d *Deployer) inspect(ctx context.Context, push octo.Push) (manifest.Manifest, manifest.Procfile, error) {
-	var m manifest.Manifest
-	files, err := d.Source.Files(ctx, push.App, push.New, "octohost.toml", "Procfile", "Dockerfile")
+func (d *Deployer) inspect(ctx context.Context, push octo.Push) (manifest.Said, error) {
+	files, err := d.Source.Files(ctx, push.App, push.New, manifest.Name, "Procfile", manifest.AppJSONName, "Dockerfile")
 	if err != nil {
-		return m, manifest.Procfile{}, fmt.Errorf("read commit %s: %w", short(push.New), err)
+		return manifest.Said{}, fmt.Errorf("read commit %s: %w", short(push.New), err)
 	}
-	if toml, ok := files["octohost.toml"]; ok {
-		if m, err = manifest.Parse(toml); err != nil {
-			return m, manifest.Procfile{}, err
-		}
-	}
-	procfile, err := manifest.ParseProcfile(files["Procfile"])
+	said, err := manifest.Read(files)
 	if err != nil {
-		return m, procfile, err
+		return said, err
 	}
 	subs, err := d.Source.Submodules(ctx, push.App, push.New)
 	if err != nil {
-		return m, procfile, fmt.Errorf("look for submodules: %w", err)
+		return said, fmt.Errorf("look for submodules: %w", err)
 	}
 	if len(subs) > 0 {
-		return m, procfile, octo.Errorf(octo.ErrInvalid, "this repository has submodules (%s), which a push does not contain", strings.Join(subs, ", ")).
+		return said, octo.Errorf(octo.ErrInvalid, "this repository has submodules (%s), which a push does not contain", strings.Join(subs, ", ")).
 			WithHint("commit their files (git subtree), or fetch them in the Dockerfile")
 	}
-	return m, procfile, d.checkDockerfile(ctx, push, m, files)
+	return said, d.checkDockerfile(ctx, push, said.Manifest, files)
 }
 
 func (d *Deployer) checkDockerfile(ctx context.Context, push octo.Push, m manifest.Manifest, files map[string][]byte) error {
@@ -99,11 +115,11 @@ func (d *Deployer) rebuild(ctx context.Context, p *printer, r octo.Release) (str
 	}
 	p.detail("Its image is no longer kept: building its commit again")
 	push := octo.Push{App: r.App, Branch: r.Branch, New: r.Commit}
-	m, _, err := d.inspect(ctx, push)
+	said, err := d.inspect(ctx, push)
 	if err != nil {
 		return "", fmt.Errorf("build %s again: %w", r.Version(), err)
 	}
-	image, err := d.build(ctx, p, push, m, r.Config)
+	image, err := d.build(ctx, p, push, said.Manifest, r.Config)
 	return image.ID, err
 }
 

@@ -260,7 +260,10 @@ func (r *Registry) release(ctx context.Context, choose func(book) ([]entry, erro
 // any more.
 func (r *Registry) Forget(ctx context.Context, app octo.Name) error {
 	_, err := r.release(ctx, func(b book) ([]entry, error) { return b.of(app), nil })
-	return err
+	if err != nil {
+		return err
+	}
+	return r.dropPage(ctx, app)
 }
 
 // Hosts returns the names that an app serves besides its own, by app; of all apps when

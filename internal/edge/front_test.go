@@ -3,6 +3,8 @@ package edge_test
 import (
 	"context"
 	"fmt"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -70,7 +72,7 @@ func TestRedirects_NeverInACircle(t *testing.T) {
 func TestMaintenance(t *testing.T) {
 	w := newWorld(t, people()...)
 	m := octo.Maintenance{Message: "Back at noon.", Retry: octo.Duration(time.Hour)}
-	s, err := w.SetMaintenance(t.Context(), ann, "hello", &m)
+	s, err := w.SetMaintenance(t.Context(), ann, "hello", &m, "")
 	require.NoError(t, err)
 	require.Equal(t, octo.MaintenanceStatus{App: "hello", On: true, Maintenance: m}, s)
 	res, p := w.get("hello.apps.example.net")
@@ -80,7 +82,7 @@ func TestMaintenance(t *testing.T) {
 	require.Equal(t, "Back at noon.", p.Message)
 	_, p = w.get("shop.apps.example.net")
 	require.Equal(t, "no-instance", p.Error, "others go on")
-	_, err = w.SetMaintenance(t.Context(), ann, "hello", nil)
+	_, err = w.SetMaintenance(t.Context(), ann, "hello", nil, "")
 	require.NoError(t, err)
 	_, p = w.get("hello.apps.example.net")
 	require.Equal(t, "no-instance", p.Error)
@@ -90,11 +92,48 @@ func TestMaintenance(t *testing.T) {
 	for _, bad := range []octo.Maintenance{
 		{Message: "\x1b[31mred"}, {Message: "a\xff"}, {Message: strings.Repeat("ü", 501)}, {Retry: octo.Duration(8 * 24 * time.Hour)},
 	} {
-		_, err := w.SetMaintenance(t.Context(), ann, "hello", &bad)
+		_, err := w.SetMaintenance(t.Context(), ann, "hello", &bad, "")
 		require.ErrorIs(t, err, octo.ErrInvalid)
 	}
-	_, err = w.SetMaintenance(t.Context(), ann, "nope", nil)
+	_, err = w.SetMaintenance(t.Context(), ann, "nope", nil, "")
 	require.ErrorIs(t, err, octo.ErrNotFound)
+}
+
+// Browsers get a page of the app's own, which is gone with the maintenance.
+func TestMaintenance_APageOfItsOwn(t *testing.T) {
+	w := newWorld(t, people()...)
+	html := "<h1>Umbau</h1><p>{{request_id}}</p>" + strings.Repeat(" ", 60<<10)
+	s, err := w.SetMaintenance(t.Context(), ann, "hello", new(octo.Maintenance), html)
+	require.NoError(t, err)
+	require.NotEmpty(t, s.Page)
+	got, ok := w.Page(t.Context(), "hello", s.Page)
+	require.True(t, ok)
+	require.Equal(t, html, got)
+	_, ok = w.Page(t.Context(), "hello", "another")
+	require.False(t, ok)
+	_, err = w.SetMaintenance(t.Context(), ann, "hello", new(octo.Maintenance), strings.Repeat(" ", octo.MaxPage+1))
+	require.ErrorIs(t, err, octo.ErrInvalid)
+
+	req, err := http.NewRequest(http.MethodGet, "http://"+w.proxy.Addr().String(), nil)
+	require.NoError(t, err)
+	req.Host = "hello.apps.example.net"
+	req.Header.Set("Accept", "text/html")
+	res, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
+	require.NoError(t, err)
+	defer res.Body.Close() //nolint:errcheck // read to its end
+	body, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	require.Equal(t, 503, res.StatusCode)
+	require.Equal(t, strings.ReplaceAll(html, "{{request_id}}", res.Header.Get("X-Request-Id")), string(body))
+	require.Empty(t, res.Header.Get("Content-Security-Policy"), "it is the app's own word")
+	_, p := w.get("hello.apps.example.net")
+	require.Equal(t, "maintenance", p.Error, "programs get what they ask for")
+
+	_, err = w.SetMaintenance(t.Context(), ann, "hello", nil, "")
+	require.NoError(t, err)
+	pages, err := w.store.List(t.Context(), store.PagesPrefix)
+	require.NoError(t, err)
+	require.Empty(t, pages)
 }
 
 func TestEdge_IsBoundedByTheOperator(t *testing.T) {

@@ -87,14 +87,21 @@ const (
 	maxRetry   = octo.Duration(7 * 24 * time.Hour)
 )
 
-// SetMaintenance closes an app to its visitors, or, with nil, opens it again.
-func (r *Registry) SetMaintenance(ctx context.Context, who octo.Identity, name octo.Name, m *octo.Maintenance) (octo.MaintenanceStatus, error) {
+// SetMaintenance closes an app to its visitors, or, with nil, opens it again. Browsers get
+// html, unless that is empty.
+func (r *Registry) SetMaintenance(ctx context.Context, who octo.Identity, name octo.Name, m *octo.Maintenance, html string) (octo.MaintenanceStatus, error) {
 	what := "maintenance off"
 	if m != nil {
-		if err := checkMaintenance(*m); err != nil {
+		if err := checkMaintenance(*m, html); err != nil {
 			return octo.MaintenanceStatus{}, err
 		}
 		what = "maintenance on"
+		m.Page = pageID(html)
+	}
+	if html != "" {
+		if err := r.writePage(ctx, name, octo.Page{ID: m.Page, HTML: html}); err != nil {
+			return octo.MaintenanceStatus{}, err
+		}
 	}
 	app, err := r.update(ctx, who, name, what, func(a *octo.App) { a.Maintenance = m })
 	if err != nil {
@@ -103,16 +110,21 @@ func (r *Registry) SetMaintenance(ctx context.Context, who octo.Identity, name o
 	r.live(ctx, name, func(route octo.Route) bool {
 		return (route.Maintenance == nil) == (m == nil) && (m == nil || *route.Maintenance == *m)
 	})
-	return maintenanceOf(app), nil
+	if html == "" {
+		err = r.dropPage(ctx, name) // which nothing names any more
+	}
+	return maintenanceOf(app), err
 }
 
-func checkMaintenance(m octo.Maintenance) error {
+func checkMaintenance(m octo.Maintenance, html string) error {
 	bad := strings.ContainsFunc(m.Message, func(c rune) bool { return unicode.IsControl(c) && c != '\n' })
 	switch {
 	case !utf8.ValidString(m.Message) || bad:
 		return octo.Errorf(octo.ErrInvalid, "the message contains control characters").WithHint("write plain text")
 	case utf8.RuneCountInString(m.Message) > maxMessage:
 		return octo.Errorf(octo.ErrInvalid, "the message has more than %d characters", maxMessage).WithHint("visitors read a sentence or two")
+	case len(html) > octo.MaxPage || !utf8.ValidString(html):
+		return octo.Errorf(octo.ErrInvalid, "the page has %d bytes", len(html)).WithHint("a page has at most %s of UTF-8", octo.Size(octo.MaxPage))
 	case m.Retry > maxRetry:
 		return octo.Errorf(octo.ErrInvalid, "visitors cannot be sent away for %s", m.Retry.Std()).WithHint("the most is %s", maxRetry.Std())
 	}

@@ -51,7 +51,10 @@ func newWorld(t testing.TB, apps ...octo.App) *world {
 	require.NoError(t, err)
 	log := slog.New(slog.DiscardHandler)
 	w := &world{t: t, store: s}
-	w.proxy, err = proxy.New(proxy.Config{Listener: l, Log: log, Resolve: func(octo.InstanceID) (string, bool) { return "", false }})
+	w.proxy, err = proxy.New(proxy.Config{
+		Listener: l, Log: log, Resolve: func(octo.InstanceID) (string, bool) { return "", false },
+		Page: func(ctx context.Context, app octo.Name, id string) (string, bool) { return w.Page(ctx, app, id) },
+	})
 	require.NoError(t, err)
 	w.Registry = edge.New(edge.Config{
 		Store: s, Domain: "apps.example.net", Router: w.proxy, Record: w.record, Log: log, Lookup: w.lookup,

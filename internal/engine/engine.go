@@ -167,6 +167,17 @@ type Image struct {
 	Env        []string
 	Entrypoint []string
 	Command    []string
+	Health     *Healthcheck // HEALTHCHECK; nil means that there is none
+}
+
+// Healthcheck is the HEALTHCHECK of an image. The engine never runs it. What is zero
+// has Docker's default.
+type Healthcheck struct {
+	Command     []string      // argv
+	Interval    time.Duration // between two checks
+	Timeout     time.Duration // of one
+	StartPeriod time.Duration // in which failures do not count
+	Retries     int           // failures in a row until it is unhealthy
 }
 
 // Info is what an engine says of itself.

@@ -13,14 +13,9 @@ import (
 // The limits of what a repository may ask for.
 const (
 	maxProcesses = 50
-	maxCount     = 100
-	minMemory    = 6 << 20 // the engine's own
-	maxMemory    = 16 << 40
 	minTimeout   = time.Second
 	maxWait      = time.Hour
-	minCPU       = 0.01
-	maxCPU       = 1024
-	maxPids      = 1 << 20
+	maxRetries   = 100
 	maxPath      = 1024 // bytes
 	maxCommand   = 32 << 10
 )
@@ -44,6 +39,11 @@ func (m Manifest) check() *problem {
 			return &problem{toml.Key{"deploy", key}, key + " does not belong in [deploy]", "write it below [processes.web]"}
 		}
 	}
+	for _, name := range sortedKeys(m.Processes) {
+		if m.Processes[name].Release != nil {
+			return &problem{toml.Key{"processes", name, "release"}, "release does not belong in [processes." + name + "]", "write it below [deploy]: it runs once for all"}
+		}
+	}
 	if bad := m.Deploy.check("deploy"); bad != nil {
 		return bad
 	}
@@ -61,8 +61,8 @@ func (m Manifest) check() *problem {
 	return nil
 }
 
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
+func sortedKeys[K ~string, V any](m map[K]V) []K {
+	keys := make([]K, 0, len(m))
 	for k := range m {
 		keys = append(keys, k)
 	}
@@ -77,18 +77,44 @@ func (p Process) check(table ...string) *problem {
 		bad  bool
 		want string
 	}{
-		{"count", outside(p.Count, 0, maxCount), fmt.Sprintf("between 0 and %d", maxCount)},
+		{"count", outside(p.Count, 0, octo.MaxCount), fmt.Sprintf("between 0 and %d", octo.MaxCount)},
 		{"port", outside(p.Port, 1, 65535), "between 1 and 65535"},
 		{"health_path", p.HealthPath != "" && !goodPath(p.HealthPath), "a path that begins with a slash, without spaces"},
+		{"check", !p.goodCheck(), "http, tcp, cmd or none"},
 		{"health_timeout", outside(p.HealthTimeout, octo.Duration(minTimeout), octo.Duration(maxWait)), fmt.Sprintf("between %s and %s", minTimeout, maxWait)},
+		{"health_interval", outside(p.HealthInterval, octo.Duration(minTimeout), octo.Duration(maxWait)), fmt.Sprintf("between %s and %s", minTimeout, maxWait)},
+		{"health_check_timeout", outside(p.HealthCheckTimeout, octo.Duration(minTimeout), octo.Duration(maxWait)), fmt.Sprintf("between %s and %s", minTimeout, maxWait)},
+		{"health_retries", outside(p.HealthRetries, 1, maxRetries), fmt.Sprintf("between 1 and %d", maxRetries)},
 		{"drain", outside(p.Drain, 0, octo.Duration(maxWait)), fmt.Sprintf("at most %s", maxWait)},
 		{"grace", outside(p.Grace, 0, octo.Duration(maxWait)), fmt.Sprintf("at most %s", maxWait)},
-		{"memory", outside(p.Memory, minMemory, maxMemory), fmt.Sprintf("between %s and %s, with its unit: 256m", octo.Size(minMemory), octo.Size(maxMemory))},
-		{"cpu", outside(p.CPU, minCPU, maxCPU), fmt.Sprintf("a number of cores between %g and %d", minCPU, maxCPU)},
-		{"pids", outside(p.Pids, 1, maxPids), fmt.Sprintf("between 1 and %d", maxPids)},
+		{"memory", outside(p.Memory, octo.MinMemory, octo.MaxMemory), fmt.Sprintf("between %s and %s, with its unit: 256m", octo.Size(octo.MinMemory), octo.Size(octo.MaxMemory))},
+		{"cpu", outside(p.CPU, octo.MinCPU, octo.MaxCPU), fmt.Sprintf("a number of cores between %g and %d", octo.MinCPU, octo.MaxCPU)},
+		{"pids", outside(p.Pids, 1, octo.MaxPids), fmt.Sprintf("between 1 and %d", octo.MaxPids)},
 	} {
 		if r.bad {
 			return &problem{append(toml.Key(table), r.key), r.key + " must be " + r.want, ""}
+		}
+	}
+	return p.checkTogether(table)
+}
+
+func (p Process) goodCheck() bool {
+	return slices.Contains([]octo.CheckKind{"", octo.CheckHTTP, octo.CheckTCP, octo.CheckCmd, octo.CheckNone}, p.Check)
+}
+
+// checkTogether says which keys of a table contradict each other, or nil.
+func (p Process) checkTogether(table []string) *problem {
+	for _, r := range []struct {
+		key, message, hint string
+		bad                bool
+	}{
+		{"count", "count of a singleton must be 0 or 1", "leave out singleton, or write count = 1", p.Singleton != nil && *p.Singleton && outside(p.Count, 0, 1)},
+		{"health_path", fmt.Sprintf("health_path means nothing where check is %q", p.Check), "write check = \"http\", or leave out health_path", p.HealthPath != "" && p.Check != "" && p.Check != octo.CheckHTTP},
+		{"health_command", fmt.Sprintf("health_command means nothing where check is %q", p.Check), "write check = \"cmd\", or leave out health_command", p.HealthCommand != nil && p.Check != "" && p.Check != octo.CheckCmd},
+		{"health_path", "health_path and health_command exclude each other", "leave out one of them", p.HealthPath != "" && p.HealthCommand != nil},
+	} {
+		if r.bad {
+			return &problem{append(toml.Key(table), r.key), r.message, r.hint}
 		}
 	}
 	return nil

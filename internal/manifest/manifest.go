@@ -1,5 +1,5 @@
-// Package manifest reads what a repository says about itself: octohost.toml and
-// Procfile.
+// Package manifest reads what a repository says about itself: octohost.toml, Procfile
+// and app.json.
 package manifest
 
 import (
@@ -31,16 +31,25 @@ type Build struct {
 
 // Process is what octohost.toml says of a process. What is nil or zero is not said.
 type Process struct {
-	Command       Command        `toml:"command"`
-	Count         *int           `toml:"count"`
-	Port          *int           `toml:"port"`
-	HealthPath    string         `toml:"health_path"`
-	HealthTimeout *octo.Duration `toml:"health_timeout"`
-	Drain         *octo.Duration `toml:"drain"`
-	Grace         *octo.Duration `toml:"grace"`
-	Memory        *octo.Size     `toml:"memory"`
-	CPU           *float64       `toml:"cpu"`
-	Pids          *int64         `toml:"pids"`
+	Command   Command `toml:"command"`
+	Count     *int    `toml:"count"`
+	Singleton *bool   `toml:"singleton"`
+	Port      *int    `toml:"port"`
+	Release   Command `toml:"release"` // of [deploy] only: runs before a release does
+
+	Check              octo.CheckKind `toml:"check"`
+	HealthPath         string         `toml:"health_path"`
+	HealthCommand      Command        `toml:"health_command"`
+	HealthTimeout      *octo.Duration `toml:"health_timeout"`
+	HealthInterval     *octo.Duration `toml:"health_interval"`
+	HealthCheckTimeout *octo.Duration `toml:"health_check_timeout"`
+	HealthRetries      *int           `toml:"health_retries"`
+
+	Drain  *octo.Duration `toml:"drain"`
+	Grace  *octo.Duration `toml:"grace"`
+	Memory *octo.Size     `toml:"memory"`
+	CPU    *float64       `toml:"cpu"`
+	Pids   *int64         `toml:"pids"`
 }
 
 // Parse reads octohost.toml. Errors are of kind octo.ErrInvalid and name the line.

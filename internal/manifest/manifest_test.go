@@ -29,7 +29,7 @@ count = 3
 `))
 	require.NoError(t, err)
 	require.Equal(t, "docker/Dockerfile", m.Dockerfile())
-	ps, notes, err := manifest.Processes(m, manifest.Procfile{}, manifest.ImageFacts{})
+	ps, notes, err := manifest.Processes(manifest.Said{Manifest: m}, manifest.ImageFacts{})
 	require.NoError(t, err)
 	require.Empty(t, notes)
 	require.Len(t, ps, 2)
@@ -38,7 +38,7 @@ count = 3
 	require.Equal(t, []string{"/site", "-v"}, web.Command)
 	require.Equal(t, 3, web.Count)
 	require.Equal(t, 8080, web.Port)
-	require.Equal(t, octo.Check{Path: "/up", Deadline: octo.Duration(2 * time.Minute)}, web.Check)
+	require.Equal(t, octo.Check{Kind: octo.CheckHTTP, Path: "/up", Deadline: octo.Duration(2 * time.Minute)}, web.Check)
 	require.EqualValues(t, 256<<20, web.Memory)
 	require.Equal(t, []string{"bin/worker", "--queue", "a b"}, worker.Command)
 	require.Equal(t, 2, worker.Count)
@@ -49,7 +49,7 @@ count = 3
 func TestParse_CommandAlone(t *testing.T) {
 	m, err := manifest.Parse([]byte("[processes]\nweb = \"bin/site --port 80\"\nworker = [\"bin/worker\", \"a b\"]\nclock = \"sleep 5 && bin/clock\""))
 	require.NoError(t, err)
-	ps, notes, err := manifest.Processes(m, manifest.Procfile{}, manifest.ImageFacts{})
+	ps, notes, err := manifest.Processes(manifest.Said{Manifest: m}, manifest.ImageFacts{})
 	require.NoError(t, err)
 	require.Empty(t, notes)
 	require.Equal(t, []octo.Name{"web", "clock", "worker"}, names(ps))
@@ -69,7 +69,7 @@ func names(ps []octo.Process) (names []octo.Name) {
 func TestParse_ZeroIsSaid(t *testing.T) {
 	m, err := manifest.Parse([]byte("[deploy]\ndrain = \"0s\"\n[processes.web]\ncount = 0"))
 	require.NoError(t, err)
-	ps, _, err := manifest.Processes(m, manifest.Procfile{}, manifest.ImageFacts{HasCommand: true})
+	ps, _, err := manifest.Processes(manifest.Said{Manifest: m}, manifest.ImageFacts{HasCommand: true})
 	require.NoError(t, err)
 	require.Zero(t, ps[0].Drain)
 	require.Zero(t, ps[0].Count)
@@ -112,6 +112,15 @@ func TestParse_SaysWhatIsWrong(t *testing.T) {
 		{"[deploy]\nmemory = 512", "with its unit: 256m"},
 		{"[processes.web]\ncpu = nan", "octohost.toml:2: cpu must be a number of cores between 0.01 and 1024"},
 		{"[processes.web]\ncount = -1", "octohost.toml:2: count must be between 0 and 100"},
+		{"[deploy]\ncheck = \"ping\"", "octohost.toml:2: check must be http, tcp, cmd or none"},
+		{"[deploy]\nhealth_interval = \"1ms\"", "octohost.toml:2: health_interval must be between 1s and 1h0m0s"},
+		{"[deploy]\nhealth_check_timeout = \"2h\"", "octohost.toml:2: health_check_timeout must be between 1s and 1h0m0s"},
+		{"[deploy]\nhealth_retries = 0", "octohost.toml:2: health_retries must be between 1 and 100"},
+		{"[deploy]\ncheck = \"tcp\"\nhealth_path = \"/up\"", "octohost.toml:3: health_path means nothing where check is \"tcp\"; write check = \"http\", or leave out health_path"},
+		{"[deploy]\ncheck = \"none\"\nhealth_command = \"true\"", "octohost.toml:3: health_command means nothing where check is \"none\""},
+		{"[deploy]\nhealth_path = \"/\"\nhealth_command = \"true\"", "octohost.toml:2: health_path and health_command exclude each other"},
+		{"[processes.w]\nsingleton = true\ncount = 2", "octohost.toml:3: count of a singleton must be 0 or 1"},
+		{"[processes.w]\nrelease = \"migrate\"", "octohost.toml:2: release does not belong in [processes.w]; write it below [deploy]"},
 		{"[processes.web]\npids = 0", "octohost.toml:2: pids must be between 1 and 1048576"},
 		{"[build]\ndockerfile = \"../../etc/passwd\"", "octohost.toml:2: dockerfile is \"../../etc/passwd\"; give a path inside the repository"},
 		{"[build]\nsecrets = [\"A\", \"B-C\"]", "octohost.toml:2: a build secret is named like a variable"},
@@ -149,7 +158,7 @@ func TestProcesses_Port(t *testing.T) {
 		{"the lowest of unusual ones", manifest.ImageFacts{Ports: []int{9443, 9001}}, 9001, 1},
 	} {
 		c.image.HasCommand = true
-		ps, notes, err := manifest.Processes(manifest.Manifest{}, manifest.Procfile{}, c.image)
+		ps, notes, err := manifest.Processes(manifest.Said{}, c.image)
 		require.NoError(t, err, c.name)
 		require.Equal(t, c.want, ps[0].Port, c.name)
 		require.Len(t, notes, c.notes, c.name)
@@ -157,7 +166,7 @@ func TestProcesses_Port(t *testing.T) {
 }
 
 func TestProcesses_SaysWhatIsIgnored(t *testing.T) {
-	_, notes, err := manifest.Processes(manifest.Manifest{}, manifest.Procfile{}, manifest.ImageFacts{
+	_, notes, err := manifest.Processes(manifest.Said{}, manifest.ImageFacts{
 		Ports: []int{443, 8080, 80}, Env: []string{"PATH=/bin", "PORT=http"}, HasCommand: true,
 	})
 	require.NoError(t, err)
@@ -167,20 +176,20 @@ func TestProcesses_SaysWhatIsIgnored(t *testing.T) {
 	}, notes)
 	m, err := manifest.Parse([]byte("[deploy]\nport = 443"))
 	require.NoError(t, err)
-	ps, notes, err := manifest.Processes(m, manifest.Procfile{}, manifest.ImageFacts{Ports: []int{443, 8080}, HasCommand: true})
+	ps, notes, err := manifest.Processes(manifest.Said{Manifest: m}, manifest.ImageFacts{Ports: []int{443, 8080}, HasCommand: true})
 	require.NoError(t, err)
 	require.Equal(t, 443, ps[0].Port)
 	require.Empty(t, notes)
 }
 
 func TestProcesses_NothingToRun(t *testing.T) {
-	_, _, err := manifest.Processes(manifest.Manifest{}, manifest.Procfile{}, manifest.ImageFacts{})
+	_, _, err := manifest.Processes(manifest.Said{}, manifest.ImageFacts{})
 	require.ErrorIs(t, err, octo.ErrInvalid)
 	require.EqualError(t, err, `the image says no command for web; add CMD ["/path/of/program"] to the Dockerfile, or a line "web: command" to the Procfile`)
 
 	m, err := manifest.Parse([]byte("[processes.worker]\ncount = 2"))
 	require.NoError(t, err)
-	_, _, err = manifest.Processes(m, manifest.Procfile{}, manifest.ImageFacts{HasCommand: true})
+	_, _, err = manifest.Processes(manifest.Said{Manifest: m}, manifest.ImageFacts{HasCommand: true})
 	require.ErrorContains(t, err, "nothing says what to run for worker; write command = \"…\" below [processes.worker]")
 }
 
@@ -188,7 +197,7 @@ func TestProcesses_WebIsThereUnlessAProcfileLeavesItOut(t *testing.T) {
 	image := manifest.ImageFacts{HasCommand: true}
 	m, err := manifest.Parse([]byte("[processes]\na = \"work\""))
 	require.NoError(t, err)
-	ps, notes, err := manifest.Processes(m, manifest.Procfile{}, image)
+	ps, notes, err := manifest.Processes(manifest.Said{Manifest: m}, image)
 	require.NoError(t, err)
 	require.Equal(t, []octo.Name{"web", "a"}, names(ps))
 	require.Nil(t, ps[0].Command)
@@ -196,11 +205,11 @@ func TestProcesses_WebIsThereUnlessAProcfileLeavesItOut(t *testing.T) {
 
 	p, err := manifest.ParseProcfile([]byte("worker: work"))
 	require.NoError(t, err)
-	ps, notes, err = manifest.Processes(m, p, image)
+	ps, notes, err = manifest.Processes(manifest.Said{Manifest: m, Procfile: p}, image)
 	require.NoError(t, err)
 	require.Equal(t, []octo.Name{"a", "worker"}, names(ps))
-	require.Len(t, notes, 2)
-	require.Contains(t, notes[1], "names no web process")
+	require.Len(t, notes, 1)
+	require.Contains(t, notes[0], "There is no web process")
 }
 
 func TestProcfile(t *testing.T) {
@@ -213,16 +222,14 @@ func TestProcfile(t *testing.T) {
 
 	m, err := manifest.Parse([]byte("[processes]\nworker = {memory = \"1g\"}\nweb = \"other\""))
 	require.NoError(t, err)
-	ps, notes, err := manifest.Processes(m, p, manifest.ImageFacts{})
+	ps, notes, err := manifest.Processes(manifest.Said{Manifest: m, Procfile: p}, manifest.ImageFacts{})
 	require.NoError(t, err)
 	require.Equal(t, []octo.Name{"web", "clock", "worker"}, names(ps))
 	require.Equal(t, []string{"other"}, ps[0].Command, "octohost.toml is over the Procfile")
 	require.Equal(t, 0, ps[1].Count, "as on Heroku, only web starts by itself")
 	require.Equal(t, 1, ps[2].Count)
 	require.EqualValues(t, 1<<30, ps[2].Memory)
-	require.Len(t, notes, 2)
-	require.Contains(t, notes[0], "clock is not started: write count = 1 below [processes.clock]")
-	require.Contains(t, notes[1], "release line of the Procfile is not run yet")
+	require.Empty(t, notes)
 
 	for text, want := range map[string]string{
 		"web":               `Procfile:1: this is not "name: command": "web"`,
@@ -268,7 +275,7 @@ func FuzzParse(f *testing.F) {
 			require.ErrorIs(t, err, octo.ErrInvalid)
 			return
 		}
-		ps, _, err := manifest.Processes(m, manifest.Procfile{}, manifest.ImageFacts{HasCommand: true})
+		ps, _, err := manifest.Processes(manifest.Said{Manifest: m}, manifest.ImageFacts{HasCommand: true})
 		if err != nil {
 			require.ErrorIs(t, err, octo.ErrInvalid)
 			return

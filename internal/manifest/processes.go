@@ -11,41 +11,39 @@ import (
 
 // ImageFacts are what a built image says about itself.
 type ImageFacts struct {
-	Ports      []int    // EXPOSE, TCP
-	Env        []string // ENV, NAME=value
-	HasCommand bool     // CMD or ENTRYPOINT
+	Ports      []int        // EXPOSE, TCP
+	Env        []string     // ENV, NAME=value
+	HasCommand bool         // CMD or ENTRYPOINT
+	Health     *Healthcheck // HEALTHCHECK; nil means that there is none
 }
 
 // Processes works out the processes of a release from what the repository and its
 // image say, with notes for the person who pushed; web comes first. The error, of
 // kind octo.ErrInvalid, says what is missing.
-func Processes(m Manifest, procfile Procfile, image ImageFacts) ([]octo.Process, []string, error) {
+func Processes(said Said, image ImageFacts) ([]octo.Process, []string, error) {
 	var notes []string
 	var processes []octo.Process
-	for _, name := range names(m, procfile) {
-		p, more, err := process(name, m, procfile, image)
+	for _, name := range said.names() {
+		p, more, err := said.process(name, image)
 		if err != nil {
 			return nil, nil, err
 		}
 		processes, notes = append(processes, p), append(notes, more...)
 	}
 	if processes[0].Name != octo.Web {
-		notes = append(notes, "The Procfile names no web process, so nothing will answer requests. If that is not meant, add a line: web: command")
+		notes = append(notes, "There is no web process, so nothing will answer requests. If that is not meant, add a line to the Procfile: web: command")
 	}
-	if procfile.Release != nil {
-		notes = append(notes, "The release line of the Procfile is not run yet by this version of octohost.")
-	}
-	return processes, notes, nil
+	return processes, append(notes, said.App.notes(processes)...), nil
 }
 
 // names returns the names of all processes, web first. Web is there without being
 // named, unless there is a Procfile, which is meant to be complete.
-func names(m Manifest, procfile Procfile) []octo.Name {
-	all := procfile.Names()
-	for name := range m.Processes {
+func (s Said) names() []octo.Name {
+	all := s.Procfile.Names()
+	for name := range s.Manifest.Processes {
 		all = append(all, octo.Name(name))
 	}
-	if len(procfile.Commands) == 0 {
+	if len(s.Procfile.Commands) == 0 {
 		all = append(all, octo.Web)
 	}
 	slices.Sort(all)
@@ -58,50 +56,101 @@ func names(m Manifest, procfile Procfile) []octo.Name {
 
 // process works out one process. Those that only the Procfile names wait to be
 // started, as on Heroku.
-func process(name octo.Name, m Manifest, procfile Procfile, image ImageFacts) (octo.Process, []string, error) {
+func (s Said) process(name octo.Name, image ImageFacts) (octo.Process, []string, error) {
 	p := octo.NewProcess(name, 0)
 	var notes []string
-	p.Command = procfile.Commands[name]
-	said, named := m.Processes[string(name)]
-	if name == octo.Web {
-		apply(&p, m.Deploy)
+	p.Command = s.Procfile.Commands[name]
+	said, named := s.Manifest.Processes[string(name)]
+	if name != octo.Web && !named {
+		p.Count = 0
 	}
-	apply(&p, said)
+	if name == octo.Web && image.Health != nil {
+		image.Health.apply(&p.Check)
+	}
+	s.App.apply(&p)
+	tables := []Process{said}
+	if name == octo.Web {
+		tables = []Process{s.Manifest.Deploy, said}
+	}
+	for _, t := range tables {
+		t.applyKind(&p.Check)
+	}
+	for _, t := range tables {
+		t.apply(&p)
+	}
 	if name == octo.Web && p.Port == 0 {
 		p.Port, notes = port(image)
 	}
-	if name != octo.Web && !named {
-		p.Count = 0
-		notes = append(notes, fmt.Sprintf("%s is not started: write count = 1 below [processes.%s] in %s.", name, name, Name))
-	}
-	switch {
-	case p.Command != nil:
-	case name != octo.Web:
-		return p, nil, octo.Errorf(octo.ErrInvalid, "nothing says what to run for %s", name).
-			WithHint("write command = \"…\" below [processes.%s] in %s, or a line \"%s: command\" in a Procfile", name, Name, name)
-	case !image.HasCommand:
-		return p, nil, octo.Errorf(octo.ErrInvalid, "the image says no command for web").
-			WithHint("add CMD [\"/path/of/program\"] to the Dockerfile, or a line \"web: command\" to the Procfile")
+	if err := s.missing(&p, image); err != nil {
+		return p, nil, err
 	}
 	return p, notes, nil
 }
 
-// apply puts what is said over what there is.
-func apply(p *octo.Process, said Process) {
-	if said.Command != nil {
-		p.Command = said.Command
+// missing says what a process lacks, or nil.
+func (s Said) missing(p *octo.Process, image ImageFacts) error {
+	table := fmt.Sprintf("[processes.%s] in %s", p.Name, Name)
+	switch {
+	case p.Command == nil && p.Name != octo.Web:
+		return octo.Errorf(octo.ErrInvalid, "nothing says what to run for %s", p.Name).
+			WithHint("write command = \"…\" below %s, or a line \"%s: command\" in a Procfile", table, p.Name)
+	case p.Command == nil && !image.HasCommand:
+		return octo.Errorf(octo.ErrInvalid, "the image says no command for web").
+			WithHint("add CMD [\"/path/of/program\"] to the Dockerfile, or a line \"web: command\" to the Procfile")
+	case p.Check.Kind == octo.CheckCmd && len(p.Check.Command) == 0:
+		return octo.Errorf(octo.ErrInvalid, "%s is to be checked by a command, and nothing says by which", p.Name).
+			WithHint("write health_command = \"…\" below %s, or a HEALTHCHECK in the Dockerfile", table)
+	case p.Port == 0 && (p.Check.Kind == octo.CheckHTTP || p.Check.Kind == octo.CheckTCP):
+		return octo.Errorf(octo.ErrInvalid, "%s is to be checked by %s, and has no port", p.Name, p.Check.Kind).
+			WithHint("write port = … below %s", table)
+	case p.Singleton && p.Count > 1:
+		return octo.Errorf(octo.ErrInvalid, "%s is a singleton, and %d of it are wanted", p.Name, p.Count).
+			WithHint("write count = 1 below %s", table)
 	}
-	if said.HealthPath != "" {
-		p.Check.Path = said.HealthPath
+	return nil
+}
+
+// applyKind makes the check one of the kind that is said, if any: a path or a command
+// says one, too. What was said elsewhere of a check of another kind is forgotten.
+func (p Process) applyKind(c *octo.Check) {
+	kind := p.Check
+	switch {
+	case p.HealthPath != "":
+		kind = octo.CheckHTTP
+	case p.HealthCommand != nil:
+		kind = octo.CheckCmd
+	case kind == "":
+		return
 	}
-	set(&p.Count, said.Count)
-	set(&p.Port, said.Port)
-	set(&p.Check.Deadline, said.HealthTimeout)
-	set(&p.Drain, said.Drain)
-	set(&p.Grace, said.Grace)
-	set((*octo.Size)(&p.Memory), said.Memory)
-	set(&p.CPU, said.CPU)
-	set(&p.Pids, said.Pids)
+	if kind != c.Kind {
+		*c = octo.NewProcess("", 0).Check
+		c.Kind = kind
+	}
+	if p.HealthPath != "" {
+		c.Path = p.HealthPath
+	}
+	if p.HealthCommand != nil {
+		c.Command = p.HealthCommand
+	}
+}
+
+// apply puts what is said over what there is, but for the kind of check.
+func (p Process) apply(to *octo.Process) {
+	if p.Command != nil {
+		to.Command = p.Command
+	}
+	set(&to.Count, p.Count)
+	set(&to.Singleton, p.Singleton)
+	set(&to.Port, p.Port)
+	set(&to.Check.Deadline, p.HealthTimeout)
+	set(&to.Check.Interval, p.HealthInterval)
+	set(&to.Check.Timeout, p.HealthCheckTimeout)
+	set(&to.Check.Retries, p.HealthRetries)
+	set(&to.Drain, p.Drain)
+	set(&to.Grace, p.Grace)
+	set((*octo.Size)(&to.Memory), p.Memory)
+	set(&to.CPU, p.CPU)
+	set(&to.Pids, p.Pids)
 }
 
 func set[T any](into, said *T) {

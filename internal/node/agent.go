@@ -33,6 +33,8 @@ type Inspector interface {
 	Inspect(ctx context.Context, id string) (engine.Container, error)
 	Logs(ctx context.Context, id string, opts engine.LogOptions) iter.Seq2[engine.LogLine, error]
 	Memory(ctx context.Context, id string) (int64, error)
+	// Exec runs a health command.
+	Exec(ctx context.Context, id string, spec engine.ExecSpec) (engine.Session, error)
 }
 
 // Engine is the container engine of this machine.
@@ -82,7 +84,7 @@ type Agent struct {
 	checks checks // replaced by tests
 }
 
-// checks are the ways to ask an instance how it is.
+// checks are the ways to ask an instance from outside how it is.
 type checks struct {
 	ask   func(ctx context.Context, t target, connect, limit time.Duration) answer
 	knock func(ctx context.Context, address string, limit time.Duration) bool

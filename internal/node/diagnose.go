@@ -34,7 +34,7 @@ func exited(e ending) *octo.Failure {
 			Kind: octo.FailedOOM,
 			Message: fmt.Sprintf("%s was killed by the kernel after %s: it used more memory than its limit of %s",
 				e.process.Name, inSeconds(max(0, ran)), inMegabytes(e.process.Memory)),
-			Hint: "let it use less, or raise its memory limit in octohost.toml",
+			Hint: fmt.Sprintf("let it use less, or raise its limit: octo limits:set %s memory=…", e.process.Name),
 		}
 	}
 	message := fmt.Sprintf("%s exited with code %d after %s", e.process.Name, e.box.ExitCode, inSeconds(max(0, ran)))
@@ -84,8 +84,11 @@ type silence struct {
 
 // unhealthy explains why an instance did not become healthy in time.
 func unhealthy(s silence) *octo.Failure {
-	if s.last.seen.connected() {
+	switch {
+	case s.last.seen.connected():
 		return badAnswer(s)
+	case s.last.seen >= seenExit:
+		return badCommand(s)
 	}
 	f := &octo.Failure{Kind: octo.FailedPort, Hint: listenHint(s.process.Port)}
 	f.Message = fmt.Sprintf("%s does not accept connections on port %d after %s", s.process.Name, s.process.Port, inSeconds(s.took))
@@ -124,12 +127,30 @@ func badAnswer(s silence) *octo.Failure {
 		f.Message = fmt.Sprintf("GET %s still answered %d after %s", path, s.last.status, inSeconds(s.took))
 		f.Hint = "any answer below 500 is good; set [deploy] health_path to check another path"
 	case seenSlow:
-		f.Message = fmt.Sprintf("%s accepts connections on port %d, but GET %s got no answer within %s", s.process.Name, s.process.Port, path, inSeconds(min(checkTimeout, s.took)))
+		f.Message = fmt.Sprintf("%s accepts connections on port %d, but GET %s got no answer within %s", s.process.Name, s.process.Port, path, inSeconds(min(timeoutOf(s.process.Check), s.took)))
 	case seenClosed:
 		f.Message = fmt.Sprintf("%s accepts connections on port %d, but closes them without an answer to GET %s", s.process.Name, s.process.Port, path)
 	default:
 		f.Message = fmt.Sprintf("what %s answers on port %d is not HTTP", s.process.Name, s.process.Port)
 		f.Hint = "only the web process needs a port; it has to speak plain HTTP/1.1 (no TLS) there"
+	}
+	return f
+}
+
+// badCommand explains an instance whose health command is not content.
+func badCommand(s silence) *octo.Failure {
+	line := commandLine(s.process.Check.Command)
+	f := &octo.Failure{Kind: octo.FailedCheck, Hint: "try it with: docker run; or choose another check in octohost.toml, for example check = \"http\""}
+	switch {
+	case s.last.seen == seenStuck:
+		f.Message = fmt.Sprintf("the health command of %s did not end within %s: %s", s.process.Name, inSeconds(timeoutOf(s.process.Check)), line)
+	case s.last.seen == seenUnheard:
+		f.Message = fmt.Sprintf("the health command of %s: %s", s.process.Name, s.last.detail)
+	case s.last.status == 126 || s.last.status == 127:
+		f.Message = fmt.Sprintf("the health command of %s cannot be run: %s", s.process.Name, line)
+		f.Hint = "put the program into the image, or choose another check in octohost.toml, for example check = \"http\""
+	default:
+		f.Message = fmt.Sprintf("the health command of %s still ended with exit code %d after %s: %s", s.process.Name, s.last.status, inSeconds(s.took), line)
 	}
 	return f
 }

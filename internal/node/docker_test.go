@@ -112,7 +112,7 @@ func (r *rig) floor(rel *octo.Release) time.Duration {
 	c, err := r.engine.Start(r.t.Context(), spec)
 	require.NoError(r.t, err)
 	require.Eventually(r.t, func() bool {
-		return ask(r.t.Context(), target{c.Address + ":5000", "hello", "/"}, time.Second, time.Second).good()
+		return ask(r.t.Context(), target{kind: octo.CheckHTTP, address: c.Address + ":5000", host: "hello", path: "/"}, time.Second, time.Second).good()
 	}, time.Minute, time.Millisecond)
 	took := time.Since(began)
 	require.NoError(r.t, r.engine.Remove(r.t.Context(), c.ID))

@@ -30,6 +30,7 @@ type loop struct {
 
 	begin    map[action]func(*instance) // starts the task of an action
 	slots    chan struct{}              // a token for each container that is being started
+	running  chan struct{}              // a token for each health command that runs
 	journal  *journal
 	reporter *reporter
 
@@ -47,7 +48,7 @@ type loop struct {
 func newLoop(ctx context.Context, a *Agent) *loop {
 	l := &loop{
 		Agent: a, ctx: ctx, log: a.cfg.Log.With("node", a.cfg.Name), inbox: make(chan func()),
-		slots:     make(chan struct{}, maxStarting),
+		slots: make(chan struct{}, maxStarting), running: make(chan struct{}, maxRunning),
 		instances: map[octo.InstanceID]*instance{},
 	}
 	l.begin = map[action]func(*instance){

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/octohost/octohost/internal/octo"
 )
 
 const (
@@ -25,15 +27,19 @@ const (
 	maxInterim   = 8        // answers of 1xx before the real one
 )
 
-// target is where to ask how an instance is.
+// target is where and how to ask how an instance is.
 type target struct {
-	address string // host:port
+	kind    octo.CheckKind
+	address string // host:port; empty where the instance has no port
 	host    string // for the Host header
 	path    string
+
+	container string   // where a command runs
+	command   []string // argv
 }
 
-// ask checks an instance once: connect, and GET its path. Nothing is followed, and
-// no body is read.
+// ask checks an instance once from outside: connect, and for http GET its path. Nothing
+// is followed, and no body is read.
 func ask(ctx context.Context, t target, connect, limit time.Duration) answer {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -42,6 +48,9 @@ func ask(ctx context.Context, t target, connect, limit time.Duration) answer {
 		return answer{seen: seenDialError(err)}
 	}
 	defer conn.Close() //nolint:errcheck // nothing was promised on it
+	if t.kind != octo.CheckHTTP {
+		return answer{seen: seenOpen}
+	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	return get(ctx, conn, t)
@@ -114,24 +123,37 @@ const (
 	seenSlow                    // connected, but no answer in time
 	seenClosed                  // connected, and closed without an answer
 	seenGarbage                 // an answer that is not HTTP
+	seenOpen                    // a connection, and nothing more was asked for
+	seenExit                    // a command that ended
+	seenStuck                   // a command that did not end in time
+	seenUnheard                 // nothing: the engine could not run the command
 )
 
 // connected reports whether something accepted the connection.
-func (s seen) connected() bool { return s >= seenAnswer }
+func (s seen) connected() bool { return s >= seenAnswer && s <= seenOpen }
 
 // answer is the result of one check.
 type answer struct {
 	seen     seen
-	status   int
+	status   int    // of HTTP, or the exit code
 	location string // where a redirect points to
-	detail   string
+	detail   string // what a command printed, or was wrong with it
 }
 
 // good reports whether an instance that answers so is healthy.
-func (a answer) good() bool { return a.seen == seenAnswer && a.status < 500 }
+func (a answer) good() bool {
+	switch a.seen {
+	case seenAnswer:
+		return a.status < 500
+	case seenExit:
+		return a.status == 0
+	}
+	return a.seen == seenOpen
+}
 
 // describe says what happened, for a transcript.
-func (a answer) describe(path string) string {
+func (a answer) describe(t target) string {
+	path := t.path
 	switch a.seen {
 	case seenRefused:
 		return "connection refused"
@@ -148,6 +170,14 @@ func (a answer) describe(path string) string {
 			return a.detail
 		}
 		return fmt.Sprintf("connected, GET %s: the answer is not HTTP", path)
+	case seenOpen:
+		return "connected"
+	case seenExit:
+		return strings.TrimSuffix(fmt.Sprintf("%s ended with exit code %d: %s", commandLine(t.command), a.status, a.detail), ": ")
+	case seenStuck:
+		return strings.TrimSuffix(fmt.Sprintf("%s did not end in time: %s", commandLine(t.command), a.detail), ": ")
+	case seenUnheard:
+		return a.detail
 	}
 	return "no answer to the attempt to connect"
 }

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/octohost/octohost/internal/octo"
 )
 
 // serveHTTP answers on an address of its own, as a container does.
@@ -58,7 +60,7 @@ func asked(c net.Conn) {
 
 func askAt(t *testing.T, address string) answer {
 	t.Helper()
-	return ask(t.Context(), target{address: address, host: "hello", path: "/up?a=b"}, time.Second, time.Second)
+	return ask(t.Context(), target{kind: octo.CheckHTTP, address: address, host: "hello", path: "/up?a=b"}, time.Second, time.Second)
 }
 
 func TestAsk_AsksWhatItShould(t *testing.T) {
@@ -115,11 +117,11 @@ func TestAsk_WhatIsNoAnswer(t *testing.T) {
 		}, seenGarbage, "connected, GET /up: the answer is not HTTP"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := ask(t.Context(), target{serveRaw(t, tc.does), "hello", "/up"}, time.Second, 300*time.Millisecond)
+			a := ask(t.Context(), target{kind: octo.CheckHTTP, address: serveRaw(t, tc.does), host: "hello", path: "/up"}, time.Second, 300*time.Millisecond)
 			require.Equal(t, tc.seen, a.seen, "%+v", a)
 			require.False(t, a.good())
 			require.True(t, a.seen.connected())
-			require.Equal(t, tc.says, a.describe("/up"))
+			require.Equal(t, tc.says, a.describe(target{path: "/up"}))
 		})
 	}
 }
@@ -140,7 +142,7 @@ func TestAsk_NothingListens(t *testing.T) {
 	require.NoError(t, l.Close())
 	a := askAt(t, address)
 	require.Equal(t, answer{seen: seenRefused}, a)
-	require.Equal(t, "connection refused", a.describe("/"))
+	require.Equal(t, "connection refused", a.describe(target{path: "/"}))
 	require.False(t, a.seen.connected())
 	require.False(t, knock(t.Context(), address, time.Second))
 }
@@ -150,21 +152,21 @@ func TestAsk_EndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	began := time.Now()
-	require.False(t, ask(ctx, target{address, "hello", "/"}, time.Minute, time.Minute).good())
+	require.False(t, ask(ctx, target{kind: octo.CheckHTTP, address: address, host: "hello", path: "/"}, time.Minute, time.Minute).good())
 	require.Less(t, time.Since(began), 10*time.Second)
 }
 
 func TestAsk_PathThatCannotBeAsked(t *testing.T) {
 	address := serveHTTP(t, func(http.ResponseWriter, *http.Request) {})
-	a := ask(t.Context(), target{address, "hello", "/\r\nX: y"}, time.Second, time.Second)
+	a := ask(t.Context(), target{kind: octo.CheckHTTP, address: address, host: "hello", path: "/\r\nX: y"}, time.Second, time.Second)
 	require.Equal(t, seenGarbage, a.seen)
-	require.Equal(t, "the health path cannot be asked for", a.describe("/"))
+	require.Equal(t, "the health path cannot be asked for", a.describe(target{path: "/"}))
 }
 
 func TestAnswer_DescribesEverything(t *testing.T) {
-	require.Equal(t, "no answer to the attempt to connect", answer{}.describe("/"))
-	require.Equal(t, "no way to the container's address", answer{seen: seenUnreachable}.describe("/"))
-	require.Equal(t, "GET /x answered 502", answer{seen: seenAnswer, status: 502}.describe("/x"))
+	require.Equal(t, "no answer to the attempt to connect", answer{}.describe(target{path: "/"}))
+	require.Equal(t, "no way to the container's address", answer{seen: seenUnreachable}.describe(target{path: "/"}))
+	require.Equal(t, "GET /x answered 502", answer{seen: seenAnswer, status: 502}.describe(target{path: "/x"}))
 	require.Empty(t, answer{seen: seenAnswer, status: 302, location: "/login"}.note("/"))
 }
 
@@ -186,7 +188,7 @@ func FuzzGet(f *testing.F) {
 		_ = here.Close()
 		<-done
 		require.True(t, a.seen.connected())
-		require.NotEmpty(t, a.describe("/up"))
+		require.NotEmpty(t, a.describe(target{path: "/up"}))
 		if a.good() {
 			require.True(t, bytes.HasPrefix(says, []byte("HTTP/")))
 		}

@@ -17,6 +17,18 @@ type Edge struct {
 type Maintenance struct {
 	Message string   `json:"message,omitempty"` // for visitors; empty means the proxy's own words
 	Retry   Duration `json:"retry,omitempty"`   // after which they should come back; 0 means a minute
+	// Page names a Page of the app's own that browsers get; empty means the proxy's.
+	Page string `json:"page,omitempty"`
+}
+
+// MaxPage is how large a page of an app's own can be, in bytes.
+const MaxPage = 64 << 10
+
+// Page is what browsers see of a closed app. It is kept beside the app's document, for
+// it may be large.
+type Page struct {
+	ID   string `json:"id"` // differs from that of any other page
+	HTML string `json:"html"`
 }
 
 // EdgeStatus is the proxy in front of an app as people see it.

@@ -32,6 +32,8 @@ const (
 	EventKeyAdded      EventKind = "key.added"
 	EventKeyRemoved    EventKind = "key.removed"
 	EventDiskLow       EventKind = "disk.low"
+	EventRunStarted    EventKind = "run.started"
+	EventRunEnded      EventKind = "run.ended"
 	EventDomainAdded   EventKind = "domain.added"
 	EventDomainRemoved EventKind = "domain.removed"
 	EventEngineLost    EventKind = "engine.lost"

@@ -103,6 +103,19 @@ type Check struct {
 	Deadline Duration  `json:"deadline"`           // from start to the first good answer
 	Interval Duration  `json:"interval,omitempty"` // between checks of a healthy instance; 0 means the node's own
 	Timeout  Duration  `json:"timeout,omitempty"`  // of one check; 0 means the node's own
+	Retries  int       `json:"retries,omitempty"`  // checks in a row that fail until it is unhealthy; 0 means the node's own
+	Uptime   Duration  `json:"uptime,omitempty"`   // none: how long it must have run to be healthy; 0 means the node's own
+}
+
+// CheckKind returns how instances of the process are checked.
+func (p *Process) CheckKind() CheckKind {
+	switch {
+	case p.Check.Kind != "":
+		return p.Check.Kind
+	case p.Port != 0:
+		return CheckHTTP
+	}
+	return CheckNone
 }
 
 // CheckKind is how an instance is checked.
@@ -118,8 +131,9 @@ const (
 
 // Task is a program that runs once for a release: a migration.
 type Task struct {
-	Name    string   `json:"name"` // "release", "predeploy"
+	Name    string   `json:"name"` // "release", "dokku.predeploy"
 	Command []string `json:"command"`
+	First   bool     `json:"first,omitempty"` // only for the first release of an app that is live
 }
 
 // Same reports whether r runs the same as o: the same code with the same settings,

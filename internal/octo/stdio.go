@@ -7,4 +7,6 @@ type Stdio struct {
 	In  io.Reader
 	Out io.Writer
 	Err io.Writer
+	// Console is where the person sits; nil where that is not known.
+	Console Console
 }

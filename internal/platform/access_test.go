@@ -29,9 +29,14 @@ func TestKeys(t *testing.T) {
 	_, err := w.AddKey(t.Context(), admin, octo.Admission{User: "eve", Line: line})
 	require.ErrorIs(t, err, octo.ErrConflict)
 	for _, bad := range []octo.Admission{
-		{User: "eve", Line: ""}, {User: "eve", Line: "ssh-ed25519 nonsense"}, {User: "eve", Line: "command=\"x\" " + publicKey(t, "y")},
-		{User: "Eve;", Line: publicKey(t, "z")}, {User: "hello/ci", Line: publicKey(t, "z")}, {Line: publicKey(t, "nobody")},
-		{User: "eve", Line: publicKey(t, "z"), Expires: time.Now().Add(-time.Minute)}, {User: "ci", App: "hello", Admin: true, Line: publicKey(t, "z")},
+		{User: "eve", Line: ""},
+		{User: "eve", Line: "ssh-ed25519 nonsense"},
+		{User: "eve", Line: "command=\"x\" " + publicKey(t, "y")},
+		{User: "Eve;", Line: publicKey(t, "z")},
+		{User: "hello/ci", Line: publicKey(t, "z")},
+		{Line: publicKey(t, "nobody")},
+		{User: "eve", Line: publicKey(t, "z"), Expires: time.Now().Add(-time.Minute)},
+		{User: "ci", App: "hello", Admin: true, Line: publicKey(t, "z")},
 	} {
 		_, err = w.AddKey(t.Context(), admin, bad)
 		require.ErrorIs(t, err, octo.ErrInvalid, "%+v", bad)

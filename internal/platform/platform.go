@@ -35,6 +35,9 @@ type Config struct {
 	Deployer Deployer
 	Trail    Trail
 	Configs  Configuration
+	// Commits returns the commits of an app that lead to one and not to another, newest
+	// first, and whether there are more.
+	Commits func(ctx context.Context, app octo.Name, from, to string) ([]octo.Commit, bool, error)
 	// Hosts returns the names that an app answers to besides that in its URL, by app; of
 	// all apps when app is empty.
 	Hosts    func(ctx context.Context, app octo.Name) (map[octo.Name][]string, error)

@@ -129,6 +129,20 @@ func (f *front) notice(pg *page) {
 	pg.retry = cmp.Or(f.maintenance.Retry.Std(), openAfter)
 }
 
+// ownPage returns the page of the app's own that suits an answer, if it has one: browsers
+// get it while the app is closed. It is the app's word on its own site, as any other
+// page of it.
+func (p *Proxy) ownPage(x *exchange, why reason, kind string) ([]byte, bool) {
+	if why != maintenance || kind != kindHTML || p.own == nil || x.site.front.maintenance.Page == "" {
+		return nil, false
+	}
+	html, ok := p.own(x.ctx, x.site.route.App, x.site.front.maintenance.Page)
+	return []byte(strings.ReplaceAll(html, idMark, x.id)), ok
+}
+
+// idMark stands for the id of the request in a page of an app's own.
+const idMark = "{{request_id}}"
+
 // edge returns what holds for a site of which so much was set.
 func (l *Limits) edge(set octo.Edge) octo.Edge {
 	return set.Within(octo.Edge{Timeout: octo.Duration(l.AnswerTimeout), Body: octo.Size(l.BodyBytes)}, l.Most)

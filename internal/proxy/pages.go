@@ -116,13 +116,16 @@ func (p *Proxy) answer(x *exchange, why reason) {
 		x.failure = fmt.Errorf("%s", pg.Code)
 	}
 	kind := acceptable(x.in.Header.Values("Accept"))
-	body := p.render(pg, kind)
 	h := x.Header()
 	clear(h)
+	body, own := p.ownPage(x, why, kind)
+	if !own {
+		body = p.render(pg, kind)
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+	}
 	h.Set("Content-Type", kind+"; charset=utf-8")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set(headerID, x.id)
 	if pg.Status == http.StatusServiceUnavailable {

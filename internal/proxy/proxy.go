@@ -34,6 +34,10 @@ type Config struct {
 	// first). Anybody else's are replaced. By default nobody is trusted.
 	Trusted []netip.Prefix
 
+	// Page returns the page of an app's own that browsers get while it is closed, by the
+	// name that its route has for it; nil means that there are none.
+	Page func(ctx context.Context, app octo.Name, id string) (html string, ok bool)
+
 	AccessLog io.Writer    // takes whole lines of JSON, several at a time; may be nil
 	Log       *slog.Logger // nil means slog.Default
 	Limits    Limits
@@ -46,6 +50,7 @@ type Proxy struct {
 	limits   Limits
 	log      *slog.Logger
 	page     *template.Template
+	own      func(ctx context.Context, app octo.Name, id string) (html string, ok bool)
 	access   *accessLog
 	forward  *forwarder
 	fleet    *fleet
@@ -66,7 +71,7 @@ func New(cfg Config) (*Proxy, error) {
 		return nil, err
 	}
 	p := &Proxy{
-		listener: cfg.Listener, trust: cfg.Trusted, limits: cfg.Limits.withDefaults(), log: cfg.Log, page: t,
+		listener: cfg.Listener, trust: cfg.Trusted, limits: cfg.Limits.withDefaults(), log: cfg.Log, page: t, own: cfg.Page,
 	}
 	if p.log == nil {
 		p.log = slog.Default()

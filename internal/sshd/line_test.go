@@ -73,7 +73,7 @@ func FuzzParse(f *testing.F) {
 func TestKeyboard(t *testing.T) {
 	var echo bytes.Buffer
 	interrupts := 0
-	k := newKeyboard(crlf{&echo}, func() { interrupts++ })
+	k := newKeyboard(crlf{w: &echo}, func() { interrupts++ })
 	k.read(strings.NewReader("yez\x7fs\x03\r" + strings.Repeat("x", 2*maxTyped) + "\n\x04"))
 	got, err := io.ReadAll(k)
 	require.NoError(t, err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"regexp"
-	"slices"
 	"sync"
 
 	"golang.org/x/crypto/ssh"
@@ -19,7 +18,8 @@ type session struct {
 	outlet   *outlet  // the channel's outgoing half
 	protocol string   // GIT_PROTOCOL
 	terminal Terminal // the client has a terminal
-	started  bool     // the command runs: nothing above changes any more
+	console  console
+	started  bool // the command runs: nothing above changes any more
 	command  sync.WaitGroup
 }
 
@@ -78,24 +78,43 @@ func (s *session) grant(w *ssh.Request, leave func()) (line string, run, ok bool
 			s.protocol = env.Value
 		}
 	case "pty-req":
-		if ok = !s.started; ok {
+		if ok = !s.started && s.console.open(w.Payload); ok {
 			s.terminal = true
 		}
 	case "window-change":
-		ok = true
+		ok = s.console.resize(w.Payload)
 	case "signal":
-		var signal struct{ Name string }
-		ok = ssh.Unmarshal(w.Payload, &signal) == nil && slices.Contains([]string{"INT", "TERM", "HUP", "QUIT", "KILL"}, signal.Name)
-		if ok {
-			leave()
-		}
+		ok = s.signal(w.Payload, leave)
 	}
 	return "", false, ok
+}
+
+// signal takes a signal: it is for the program that has the console, or else ends the
+// command.
+func (s *session) signal(payload []byte, leave func()) bool {
+	var signal struct{ Name string }
+	if ssh.Unmarshal(payload, &signal) != nil {
+		return false
+	}
+	name, err := octo.ParseSignal(signal.Name)
+	if err != nil {
+		return false
+	}
+	if s.console.signal(name) {
+		return true
+	}
+	if ends(name) {
+		leave()
+	}
+	return ends(name)
 }
 
 // run runs the session's command and tells its exit status.
 func (s *session) run(ctx, client context.Context, interrupt func(), line string) {
 	status := s.dispatch(ctx, client, interrupt, line)
+	if s.console.keys != nil {
+		s.console.keys.close()
+	}
 	// As OpenSSH does: the end of the output, the status, the end of the session. The
 	// client may have left before any of it.
 	s.outlet.end()
@@ -105,22 +124,27 @@ func (s *session) run(ctx, client context.Context, interrupt func(), line string
 
 // stdio returns the streams of the session.
 func (s *session) stdio() octo.Stdio {
-	return octo.Stdio{In: s.channel, Out: s.outlet.to(s.channel), Err: s.outlet.to(s.channel.Stderr())}
+	return octo.Stdio{In: s.channel, Out: s.outlet.to(s.channel), Err: s.outlet.to(s.channel.Stderr()), Console: &s.console}
 }
 
 // terminalStdio returns the streams of a session with a terminal. Ctrl-C comes as a
-// character there, for which interrupt is called.
+// character there: for the program that has the console, or else for interrupt.
 func (s *session) terminalStdio(interrupt func()) octo.Stdio {
-	out := crlf{s.outlet.to(s.channel)} // a terminal has one stream
-	keys := newKeyboard(out, interrupt)
+	out := crlf{w: s.outlet.to(s.channel), raw: &s.console.raw} // a terminal has one stream
+	keys := newKeyboard(out, func() {
+		if !s.console.signal("INT") {
+			interrupt()
+		}
+	})
+	s.console.keys = keys
 	s.command.Go(func() { keys.read(s.channel) }) // ends when the channel is closed
-	return octo.Stdio{In: keys, Out: out, Err: out}
+	return octo.Stdio{In: keys, Out: out, Err: out, Console: &s.console}
 }
 
 // say returns where to write what the door itself says.
 func (s *session) say() io.Writer {
 	if s.terminal {
-		return crlf{s.outlet.to(s.channel)}
+		return crlf{w: s.outlet.to(s.channel)}
 	}
 	return s.outlet.to(s.channel.Stderr())
 }

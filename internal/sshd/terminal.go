@@ -4,14 +4,21 @@ import (
 	"bytes"
 	"io"
 	"sync"
+	"sync/atomic"
 )
 
 // crlf makes the line ends that a terminal in raw mode wants: there is no terminal
 // driver on our side that would.
-type crlf struct{ w io.Writer }
+type crlf struct {
+	w   io.Writer
+	raw *atomic.Bool // set: there is one on the other side; nil: never
+}
 
 // Write writes b with each line feed preceded by a carriage return.
 func (c crlf) Write(b []byte) (int, error) {
+	if c.raw != nil && c.raw.Load() {
+		return c.w.Write(b)
+	}
 	if _, err := c.w.Write(bytes.ReplaceAll(b, []byte("\n"), []byte("\r\n"))); err != nil {
 		return 0, err
 	}
@@ -39,6 +46,7 @@ type keyboard struct {
 	line  []byte // being typed
 	typed []byte // ready to be read
 	ended bool
+	raw   bool // keys are passed on as they are; they wait in the client when nobody reads
 }
 
 func newKeyboard(echo io.Writer, interrupt func()) *keyboard {
@@ -49,10 +57,10 @@ func newKeyboard(echo io.Writer, interrupt func()) *keyboard {
 
 // read takes keys until their source ends.
 func (k *keyboard) read(from io.Reader) {
-	buf := make([]byte, 256)
+	buf := make([]byte, 1024)
 	for {
 		n, err := from.Read(buf)
-		for _, key := range buf[:n] {
+		for _, key := range buf[k.passOn(buf[:n]):n] {
 			k.press(key)
 		}
 		if err != nil {
@@ -60,6 +68,37 @@ func (k *keyboard) read(from io.Reader) {
 			return
 		}
 	}
+}
+
+// setRaw begins or ends to pass keys on as they are.
+func (k *keyboard) setRaw(raw bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.raw = raw
+	k.more.Broadcast()
+}
+
+// close ends every Read and every wait.
+func (k *keyboard) close() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.ended, k.raw = true, false
+	k.more.Broadcast()
+}
+
+// passOn passes raw keys on as soon as there is room, and returns how many they were.
+func (k *keyboard) passOn(keys []byte) int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for k.raw && len(k.typed) >= maxTyped {
+		k.more.Wait()
+	}
+	if !k.raw {
+		return 0
+	}
+	k.typed = append(k.typed, keys...)
+	k.more.Broadcast()
+	return len(keys)
 }
 
 // press takes one key.
@@ -105,6 +144,7 @@ func (k *keyboard) Read(b []byte) (int, error) {
 		return 0, io.EOF
 	}
 	n := copy(b, k.typed)
-	k.typed = k.typed[n:]
+	k.typed = append(k.typed[:0], k.typed[n:]...)
+	k.more.Broadcast() // there is room
 	return n, nil
 }

@@ -14,6 +14,7 @@ import (
 //	config/<app>/<n>      sealed values        API, once
 //	datakeys/<node>       wrapped data key     that node, once
 //	domains/<host>        octo.Domain          API and deploy, compare-and-set
+//	pages/<app>           octo.Page            API: what visitors see while it is closed
 //	want/<node>           []octo.Assignment    leader
 //	have/<node>           []octo.Instance      that node, under its lease
 //	nodes/<node>          octo.Node            that node, under its lease
@@ -32,6 +33,7 @@ const (
 	NodesPrefix    = "nodes/"
 	RoutesPrefix   = "routes/"
 	KeysPrefix     = "keys/"
+	PagesPrefix    = "pages/"
 	EventsPrefix   = "events/"
 	LeaderKey      = "leader"
 )

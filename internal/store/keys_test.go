@@ -15,7 +15,7 @@ import (
 func TestPrefixes_AreValidAndApart(t *testing.T) {
 	prefixes := []string{
 		store.AppsPrefix, store.ReleasesPrefix, store.WantPrefix, store.HavePrefix, store.NodesPrefix,
-		store.RoutesPrefix, store.KeysPrefix, store.EventsPrefix,
+		store.RoutesPrefix, store.KeysPrefix, store.EventsPrefix, store.PagesPrefix,
 	}
 	for i, p := range prefixes {
 		require.NoError(t, store.CheckPrefix(p))

@@ -152,7 +152,7 @@ func failing() []badPush {
 			},
 			[]string{
 				" !     vN failed: web was killed by the kernel after N s: it used more memory than its limit of 32 MB",
-				"       let it use less, or raise its memory limit in octohost.toml",
+				"       let it use less, or raise its limit: octo limits:set web memory=…",
 			},
 			"vN failed: web was killed by the kernel after N s: it used more memory than its limit of 32 MB",
 		},

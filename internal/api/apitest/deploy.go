@@ -41,9 +41,15 @@ func (w *World) release(name octo.Name, r octo.Release) octo.Release {
 	r.App, r.Number = name, app.Last
 	r.Image = fmt.Sprintf("sha256:%064d", r.Number)
 	r.Created, r.Settled, r.Outcome, r.Config = w.Now(), w.Now(), octo.Live, app.Config
-	r.Processes = []octo.Process{octo.NewProcess(octo.Web, octo.DefaultPort)}
+	r.Declared, r.Settings = declared(), app.Settings
+	r.Processes = r.Settings.Over(r.Declared)
 	w.releases[name] = append(w.releases[name], r)
 	id := octo.NewInstanceID(name, octo.Web, r.Number, 1)
+	w.instances[name] = nil
+	if web, _ := r.Process(octo.Web); web.Count == 0 {
+		w.happen(octo.Event{Kind: octo.EventReleaseLive, App: name, Release: r.Number, User: r.Author, Message: r.Version() + " is live"})
+		return r
+	}
 	w.instances[name] = []octo.Instance{{
 		ID: id, App: name, Release: r.Number, Process: octo.Web, Node: "box",
 		Phase: octo.PhaseHealthy, Since: w.Now(), Started: w.Now(), Memory: 25 << 19,

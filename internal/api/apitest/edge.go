@@ -2,6 +2,7 @@ package apitest
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -127,9 +128,12 @@ func (w *World) maintenance(app octo.Name) octo.MaintenanceStatus {
 }
 
 // SetMaintenance implements api.Edge.
-func (w *World) SetMaintenance(_ context.Context, _ octo.Identity, app octo.Name, m *octo.Maintenance) (octo.MaintenanceStatus, error) {
+func (w *World) SetMaintenance(_ context.Context, _ octo.Identity, app octo.Name, m *octo.Maintenance, html string) (octo.MaintenanceStatus, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if html != "" {
+		m.Page = fmt.Sprint("page-of-", len(html))
+	}
 	w.apps[app].Maintenance = m
 	return w.maintenance(app), nil
 }

@@ -15,15 +15,28 @@ import (
 	"github.com/octohost/octohost/internal/octo"
 )
 
-// run is a program of a World: one of the tools of package webapp, by its name. Those
-// that are detached have printed and ended at once, unless they sleep.
+// run is a program of a World: one of the tools of package webapp, by its name; others
+// print their words. Those that are detached have printed and ended at once, unless
+// they sleep.
 type run struct {
 	octo.Run
 	lines []octo.LogLine
 }
 
-// Run implements api.Runs.
-func (w *World) Run(ctx context.Context, who octo.Identity, app octo.Name, p octo.Program, at octo.Attachment) (octo.Exit, error) {
+// PutRun adds a run that goes on, and what it has printed.
+func (w *World) PutRun(r octo.Run, lines ...string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r.State, r.Started, r.Expires = octo.RunRunning, w.Now(), w.Now().Add(octo.DefaultTTL.Std())
+	put := &run{Run: r}
+	for _, text := range lines {
+		put.lines = append(put.lines, octo.LogLine{Time: w.Now(), App: r.App, Process: "run", Instance: octo.InstanceID(r.Name), Text: text})
+	}
+	w.runs[r.App] = append(w.runs[r.App], put)
+}
+
+// Attach implements api.Runs.
+func (w *World) Attach(ctx context.Context, who octo.Identity, app octo.Name, p octo.Program, at octo.Attachment) (octo.Exit, error) {
 	r, err := w.newRun(who, app, p, true)
 	if err != nil {
 		return octo.Exit{}, err
@@ -49,12 +62,13 @@ func (w *World) newRun(who octo.Identity, app octo.Name, p octo.Program, attache
 	if p.Command[0] == "nosuch" {
 		return nil, octo.Errorf(octo.ErrInvalid, "the image of %s has no program %s", app, p.Command[0])
 	}
+	w.count[app]++
 	ttl := p.TTL
 	if ttl == 0 {
 		ttl = octo.DefaultTTL
 	}
 	r := &run{Run: octo.Run{
-		Name: fmt.Sprintf("run.%05d", len(w.runs[app])+1), App: app, Release: w.apps[app].Live, Command: strings.Join(p.Command, " "),
+		Name: fmt.Sprintf("run.%05d", w.count[app]), App: app, Release: w.apps[app].Live, Command: strings.Join(p.Command, " "),
 		User: who.User, Attached: attached, State: octo.RunRunning, Started: w.Now(), Expires: w.Now().Add(ttl.Std()), Memory: p.Memory,
 	}}
 	w.runs[app] = append(w.runs[app], r)
@@ -65,6 +79,9 @@ func (w *World) endRun(r *run, code int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	r.State, r.ExitCode, r.Ended = octo.RunEnded, code, w.Now()
+	if r.Attached {
+		w.runs[r.App] = slices.DeleteFunc(w.runs[r.App], func(other *run) bool { return other == r })
+	}
 	w.wake()
 }
 
@@ -108,7 +125,11 @@ func runTool(ctx context.Context, p octo.Program, at octo.Attachment) int {
 		process.Stdin = at.In
 		defer context.AfterFunc(ctx, func() { _ = at.In.Close() })()
 	}
-	return webapp.Tool(ctx, process, p.Command[0], p.Command[1:])
+	name, args := p.Command[0], p.Command[1:]
+	if !slices.Contains([]string{"exit", "sleep", "say", "complain", "cat", "env", "flood", "signals", "window"}, name) {
+		name, args = "say", p.Command
+	}
+	return webapp.Tool(ctx, process, name, args)
 }
 
 func lookup(p octo.Program, name string) string {
@@ -126,13 +147,18 @@ func lookup(p octo.Program, name string) string {
 // Enter implements api.Runs.
 func (w *World) Enter(ctx context.Context, _ octo.Identity, app octo.Name, instance string, p octo.Program, at octo.Attachment) (octo.Exit, error) {
 	w.mu.Lock()
-	found := slices.ContainsFunc(w.instances[app], func(i octo.Instance) bool { return instance == "" || i.ShortName() == instance })
+	found := slices.ContainsFunc(w.instances[app], func(i octo.Instance) bool {
+		return instance == "" || i.ShortName() == instance || string(i.Process) == instance
+	})
 	w.mu.Unlock()
 	switch {
 	case !found:
 		return octo.Exit{}, octo.Errorf(octo.ErrNotFound, "%s has no instance %s that runs", app, instance).WithHint("see what runs with: octo ps -a %s", app)
-	case len(p.Command) == 0:
+	case len(p.Command) == 0 && app == "bare":
 		return octo.Exit{Code: 127, Message: "there is no sh in the image of " + string(app), Hint: "name a program that it has: octo enter -a " + string(app) + " -- PROGRAM"}, nil
+	}
+	if len(p.Command) == 0 {
+		p.Command = []string{"sh"}
 	}
 	if at.Began != nil {
 		at.Began(octo.Run{App: app, Name: instance})

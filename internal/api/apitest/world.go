@@ -29,6 +29,7 @@ type World struct {
 	configs   map[octo.Name][]configVersion // oldest first
 	runs      map[octo.Name][]*run          // oldest first
 	domains   []octo.Domain
+	count     map[octo.Name]int // of all runs that there were
 	keys      []octo.Key
 	events    []octo.Event
 	audits    []octo.Audit
@@ -48,13 +49,14 @@ func New() *World {
 		lines:     map[octo.Name][]octo.LogLine{},
 		configs:   map[octo.Name][]configVersion{},
 		runs:      map[octo.Name][]*run{},
+		count:     map[octo.Name]int{},
 	}
 }
 
 // Config returns an API configuration over w, in which octo.Allowed decides.
 func (w *World) Config() api.Config {
 	return api.Config{
-		Apps: w, Releases: w, Keys: w, Access: w, Activity: w, Runs: w, Configuration: w, Domains: w, Edge: w,
+		Apps: w, Releases: w, Keys: w, Access: w, Activity: w, Runs: w, Processes: w, Configuration: w, Domains: w, Edge: w,
 		Authorize: w.authorize, Trail: w, Audit: w.Audit, Collect: w.Collect,
 		Doctor:  func(context.Context) []octo.Finding { return w.Findings() },
 		Version: "v1.2.3",

@@ -23,8 +23,26 @@ func (e *Engine) Image(ctx context.Context, ref string) (engine.Image, error) {
 	if c := result.Config; c != nil {
 		out.Labels, out.Env, out.Entrypoint, out.Command = c.Labels, c.Env, c.Entrypoint, c.Cmd
 		out.Ports = portsOf(c.ExposedPorts)
+		if h := c.Healthcheck; h != nil && len(h.Test) > 1 && h.Test[0] != "NONE" {
+			out.Health = &engine.Healthcheck{
+				Command: healthCommand(h.Test, c.Shell), Interval: h.Interval,
+				Timeout: h.Timeout, StartPeriod: h.StartPeriod, Retries: h.Retries,
+			}
+		}
 	}
 	return out, nil
+}
+
+// healthCommand returns the argv of a HEALTHCHECK. A command in one string is run by
+// the image's SHELL, or that of Linux.
+func healthCommand(test, shell []string) []string {
+	if test[0] != "CMD-SHELL" {
+		return test[1:]
+	}
+	if len(shell) == 0 {
+		shell = []string{"/bin/sh", "-c"}
+	}
+	return append(slices.Clone(shell), test[1])
 }
 
 // portsOf returns the TCP ports of EXPOSE, ascending.

@@ -56,9 +56,6 @@ func (s *fakeSession) connect(p *FakeProcess) {
 			return s.size.Columns, s.size.Rows, true
 		}
 	}
-	if p.Stdout != nil { // the container's log gets it, too
-		out, complaints = io.MultiWriter(p.Stdout, out), io.MultiWriter(p.Stderr, complaints)
-	}
 	p.Stdout, p.Stderr = out, complaints
 }
 
