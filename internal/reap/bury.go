@@ -54,7 +54,7 @@ func (r *Reaper) forget(ctx context.Context, app octo.Name) error {
 	if err := r.forgetConfigs(ctx, app); err != nil {
 		return err
 	}
-	if err := r.Events(ctx, app); err != nil {
+	if err := errors.Join(r.Events(ctx, app), r.Logs(ctx, app)); err != nil {
 		return err
 	}
 	if err := r.forgetKeys(ctx, app); err != nil {

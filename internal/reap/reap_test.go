@@ -27,7 +27,7 @@ type world struct {
 	deploy sync.RWMutex // held while a deploy is at work
 
 	mu       sync.Mutex
-	removed  []octo.Name // repositories
+	removed  []string // repositories, events and logs of apps
 	untagged []int
 	spaces   []reap.Space // one for each time that it is asked; the last stays
 	events   []octo.Event
@@ -40,8 +40,7 @@ func newWorld(t *testing.T) *world {
 	w.Reaper = reap.New(reap.Config{
 		Host: "test", Store: s, Engine: w.engine, Keep: 2, Cache: 1 << 30, Record: w.record, Log: slog.New(slog.DiscardHandler),
 		Untag: w.untag, Networks: func(context.Context, bool) ([]string, error) { return nil, nil }, Space: w.space,
-		Repository: w.removeRepository, Events: func(context.Context, octo.Name) error { return nil },
-		Names: func(context.Context, octo.Name) error { return nil },
+		Repository: w.removal("repository"), Events: w.removal("events"), Logs: w.removal("logs"), Names: w.removal("names"),
 		Idle: func(f func()) bool {
 			if !w.deploy.TryLock() {
 				return false
@@ -63,11 +62,14 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func (w *world) removeRepository(_ context.Context, app octo.Name) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.removed = append(w.removed, app)
-	return nil
+// removal takes note that something of an app was removed.
+func (w *world) removal(what string) func(context.Context, octo.Name) error {
+	return func(_ context.Context, app octo.Name) error {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.removed = append(w.removed, what+" of "+string(app))
+		return nil
+	}
 }
 
 func (w *world) untag(_ context.Context, _ octo.Name, releases []int) error {
@@ -209,7 +211,7 @@ func TestReaper_BuriesADestroyedAppOnceItIsStill(t *testing.T) {
 		return octo.Kind(err) == octo.ErrNotFound
 	}, 5*time.Second, 5*time.Millisecond)
 	require.Empty(t, w.images("hello"))
-	require.Equal(t, []octo.Name{"hello"}, w.removed)
+	require.Equal(t, []string{"repository of hello", "names of hello", "events of hello", "logs of hello"}, w.removed)
 	left, err := w.store.List(t.Context(), store.ReleasesPrefix)
 	require.NoError(t, err)
 	require.Empty(t, left)
