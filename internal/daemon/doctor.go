@@ -215,7 +215,7 @@ func checkDisk(ctx context.Context, p *patient) octo.Finding {
 			continue
 		}
 		if free < p.settings.DiskFloor {
-			return problem("docker system prune; octo apps:destroy what is no longer used; or lower disk_floor", "only %s free on the disk of %s: pushes are refused below %s", free, dir, p.settings.DiskFloor)
+			return problem("octo gc --all; octo apps:destroy what is no longer used; docker system prune; or lower disk_floor", "only %s free on the disk of %s: pushes are refused below %s", free, dir, p.settings.DiskFloor)
 		}
 		seen = append(seen, fmt.Sprintf("%s free on the disk of %s", free, dir))
 	}
