@@ -25,6 +25,8 @@ func (s *Server) routes() []route {
 	return slices.Concat(s.runRoutes(), s.configRoutes(), s.processRoutes(), s.edgeRoutes(), []route{
 		{"GET /v1/about", octo.ActionNone, s.about},
 		{"GET /v1/doctor", octo.ActionAdmin, s.doctor},
+		{"GET /v1/garbage", octo.ActionAdmin, s.garbage},
+		{"DELETE /v1/garbage", octo.ActionAdmin, s.collect},
 
 		{"GET /v1/apps", octo.ActionAppList, s.apps},
 		{"POST /v1/apps", octo.ActionAppCreate, s.createApp},
@@ -168,15 +170,6 @@ func (s *Server) rollback(c *call) error {
 func (s *Server) instances(c *call) error {
 	instances, err := s.cfg.Activity.Instances(c.Context(), c.who, c.app)
 	return s.answer(c, orEmpty(instances), err)
-}
-
-func (s *Server) logs(c *call) error {
-	sel, err := parseSelection(c.URL.Query())
-	if err != nil {
-		return err
-	}
-	q := octo.LogQuery{Tail: sel.tail, Since: sel.since, Follow: sel.follow}
-	return stream(c, s.cfg.Activity.Logs(c.Context(), c.app, q))
 }
 
 func (s *Server) events(c *call) error {

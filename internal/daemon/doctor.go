@@ -49,6 +49,7 @@ func checks() []check {
 		{"data", checkData},
 		{"secrets", checkSecrets},
 		{"disk", checkDisk},
+		{"logs", checkLogs},
 		{"http port", checkHTTP},
 		{"ssh port", checkSSH},
 		{"dns", checkDNS},
@@ -214,7 +215,7 @@ func checkDisk(ctx context.Context, p *patient) octo.Finding {
 			continue
 		}
 		if free < p.settings.DiskFloor {
-			return problem("docker system prune; octo apps:destroy what is no longer used; or lower disk_floor", "only %s free on the disk of %s: pushes are refused below %s", free, dir, p.settings.DiskFloor)
+			return problem("octo gc --all; octo apps:destroy what is no longer used; docker system prune; or lower disk_floor", "only %s free on the disk of %s: pushes are refused below %s", free, dir, p.settings.DiskFloor)
 		}
 		seen = append(seen, fmt.Sprintf("%s free on the disk of %s", free, dir))
 	}
