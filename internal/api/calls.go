@@ -87,13 +87,6 @@ func (c *Client) Instances(ctx context.Context, app octo.Name) ([]octo.Instance,
 	return out, err
 }
 
-// Logs yields lines of an app's log until the query is answered, ctx ends, or the
-// caller leaves the loop.
-func (c *Client) Logs(ctx context.Context, app octo.Name, q octo.LogQuery) iter.Seq2[octo.LogLine, error] {
-	sel := selection{tail: q.Tail, since: q.Since, follow: q.Follow}
-	return watch[octo.LogLine](ctx, c, appPath(app, "/logs?"+sel.values().Encode()))
-}
-
 // Events yields events until the query is answered, ctx ends, or the caller leaves
 // the loop.
 func (c *Client) Events(ctx context.Context, q octo.EventQuery) iter.Seq2[octo.Event, error] {

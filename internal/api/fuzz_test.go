@@ -66,6 +66,33 @@ func FuzzSelection(f *testing.F) {
 	})
 }
 
+func FuzzLogQuery(f *testing.F) {
+	for _, seed := range []string{"tail=5&until=2026-11-22T17:00:00Z&process=web.1", "source=router&request=abc", "release=3&text=%ff", "process=..", "release=0"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, query string) {
+		values, err := url.ParseQuery(query)
+		if err != nil {
+			t.Skip()
+		}
+		q, err := parseLogQuery(values)
+		if err != nil {
+			if octo.Kind(err) != octo.ErrInvalid {
+				t.Fatalf("%q: %v", query, err)
+			}
+			return
+		}
+		again, err := parseLogQuery(logValues(q))
+		if err != nil || !again.Since.Equal(q.Since) || !again.Until.Equal(q.Until) {
+			t.Fatalf("%q: %+v became %+v, %v", query, q, again, err)
+		}
+		again.Since, again.Until = q.Since, q.Until
+		if again != q {
+			t.Fatalf("%q: %+v became %+v", query, q, again)
+		}
+	})
+}
+
 // Whatever stream comes, it is read as messages that say the same again, or refused.
 func FuzzMessages(f *testing.F) {
 	f.Add(message{msgInput, []byte("text")}.put(message{kind: msgEnd}.put(nil)))

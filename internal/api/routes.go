@@ -170,15 +170,6 @@ func (s *Server) instances(c *call) error {
 	return s.answer(c, orEmpty(instances), err)
 }
 
-func (s *Server) logs(c *call) error {
-	sel, err := parseSelection(c.URL.Query())
-	if err != nil {
-		return err
-	}
-	q := octo.LogQuery{Tail: sel.tail, Since: sel.since, Follow: sel.follow}
-	return stream(c, s.cfg.Activity.Logs(c.Context(), c.app, q))
-}
-
 func (s *Server) events(c *call) error {
 	sel, err := parseSelection(c.URL.Query())
 	if err != nil {

@@ -1,10 +1,13 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"reflect"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 )
@@ -68,16 +71,39 @@ func wrap(text string) string {
 }
 
 // printJSON prints a result for programs, indented.
-func (s *session) printJSON(v any) error {
-	enc := json.NewEncoder(s.env.Out)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
-}
+func (s *session) printJSON(v any) error { return writeJSON(s.env.Out, v, "  ") }
 
 // printLine prints one element of a stream for programs, on one line.
-func printLine(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
+func printLine(w io.Writer, v any) error { return writeJSON(w, v, "") }
+
+func writeJSON(w io.Writer, v any, indent string) error {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
+	enc.SetIndent("", indent)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, escapeControls(b.String()))
+	return err
 }
+
+// escapeControls writes as \u00XX what JSON may hold as it is, and a terminal obeys all
+// the same: the control characters that are not of ASCII, and those that turn the
+// direction of text.
+func escapeControls(text string) string {
+	if !strings.ContainsFunc(text, steering) {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if steering(r) {
+			fmt.Fprintf(&b, `\u%04x`, r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func steering(r rune) bool { return r != '\n' && r != unicode.ReplacementChar && control(r) }

@@ -74,30 +74,43 @@ const maxDays = 10_000
 type logsCommand struct {
 	s *session
 	streamFlags
+	until, release, source, process, request, text string
 }
 
 func newLogsCommand(s *session) *cobra.Command {
 	c := &logsCommand{s: s}
 	cmd := &cobra.Command{
 		Use:   "logs [APP]",
-		Short: "Show what an app prints",
-		Long: `Show what an app prints. The name in brackets is the process and its number;
-with -f it goes on across releases.`,
+		Short: "Show what an app prints, and what happens to it",
+		Long: `Show what an app prints, what the router says about each request, and what
+octohost does with it, also of instances and releases that are long gone. With -f it
+goes on with what comes.`,
 		Example: `  octo logs hello
-  octo logs hello -n 20 --since 10m
+  octo logs hello -n 20 --since 10m --until 5m
+  octo logs hello --ps web.1 --grep panic
+  octo logs hello --ps router --release v3
+  octo logs hello --request-id 019ab4a5-7b4e-7c4e-9d0f-3a1c5b2e7f60
   octo logs -a hello -f`,
 		Args:              atMost(1),
 		ValidArgsFunction: s.completeApp,
 		RunE:              c.run,
 	}
 	c.add(cmd, "lines")
+	f := cmd.Flags()
+	f.StringVar(&c.until, "until", "", "only what came earlier, written as with --since")
+	f.StringVar(&c.process, "ps", "", "only of a process (web), of one instance (web.1), of the router or of octohost")
+	f.StringVar(&c.source, "source", "", "only of app, router or octohost")
+	f.StringVar(&c.release, "release", "", "only of one release (v3)")
+	f.StringVar(&c.request, "request-id", "", "only about one request: its router line, and lines that name its id")
+	f.StringVar(&c.text, "grep", "", "only lines that contain this text")
+	s.completeFlag(cmd, "source", cobra.FixedCompletions([]cobra.Completion{string(octo.LogApp), string(octo.LogRouter), string(octo.LogOctohost)}, cobra.ShellCompDirectiveNoFileComp))
 	jsonOf[octo.LogLine](cmd, "an object on each line")
 	return cmd
 }
 
 func (c *logsCommand) run(cmd *cobra.Command, args []string) error {
 	ctx := cmd.Context()
-	last, since, err := c.selected(cmd, c.s.env.Now())
+	q, err := c.query(cmd)
 	if err != nil {
 		return err
 	}
@@ -109,8 +122,36 @@ func (c *logsCommand) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	lines := client.Logs(ctx, name, octo.LogQuery{Tail: last, Since: since, Follow: c.follow})
-	return printStream(ctx, c.s, lines, c.printer())
+	return printStream(ctx, c.s, client.Logs(ctx, name, q), c.printer())
+}
+
+// query returns what the flags ask for.
+func (c *logsCommand) query(cmd *cobra.Command) (octo.LogQuery, error) {
+	now := c.s.env.Now()
+	last, since, err := c.selected(cmd, now)
+	if err != nil {
+		return octo.LogQuery{}, err
+	}
+	q := octo.LogQuery{
+		Tail: last, Since: since, Follow: c.follow,
+		Source: octo.LogSource(c.source), Process: c.process, Request: c.request, Text: c.text,
+	}
+	if c.until != "" {
+		until, ok := parseSince(c.until, now)
+		if !ok {
+			return q, usage("write --until 10m, --until 3d or --until 2026-11-22T17:20:00Z", "%.40q is not a time in the past", c.until)
+		}
+		q.Until = until
+	}
+	if c.release != "" {
+		if q.Release, err = appVersion(c.release); err != nil {
+			return q, err
+		}
+	}
+	if err := q.Check(); err != nil {
+		return q, usageError{err}
+	}
+	return q, nil
 }
 
 // printStream prints every element of a stream as it comes. One that ends because ctx
@@ -143,11 +184,19 @@ func (c *logsCommand) printer() func(io.Writer, octo.LogLine) error {
 		if steered {
 			text = cleanColored(text, colors)
 		}
-		from := copyName(line.Process, line.Instance)
-		head := line.Time.UTC().Format(logTime) + " app[" + from + "]:"
+		from := clean(line.Name())
+		head := line.Time.UTC().Format(logTime) + " " + shownSource(line.Source) + "[" + from + "]:"
 		_, err := io.WriteString(w, st.paint(processColor(from), head)+" "+text+"\n")
 		return err
 	}
+}
+
+// shownSource is how lines of a source begin.
+func shownSource(s octo.LogSource) string {
+	if s == octo.LogRouter || s == octo.LogOctohost {
+		return "octo"
+	}
+	return "app"
 }
 
 // processColor gives every instance a colour of its own, as far as they go.

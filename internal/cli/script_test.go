@@ -34,7 +34,7 @@ func TestScripts(t *testing.T) {
 		Dir:   filepath.Join("testdata", "script"),
 		Setup: setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code": code, "create": create, "deploy": deploy, "fail": fail, "print": printLines, "find": find,
+			"code": code, "create": create, "deploy": deploy, "fail": fail, "print": printLines, "say": say, "find": find,
 			"instance": instance, "over-ssh": overSSH, "key": key, "followers": followers, "await": await,
 		},
 		RequireExplicitExec: true,
@@ -158,6 +158,15 @@ func printLines(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(err)
 		world(ts).Print(octo.Name(args[0]), text)
 	}
+}
+
+// say lets somebody else speak in an app's log: say APP router|EVENT TEXT.
+func say(ts *testscript.TestScript, _ bool, args []string) {
+	line := octo.LogLine{App: octo.Name(args[0]), Source: octo.LogOctohost, Release: 1, Event: octo.EventKind(args[1]), Text: args[2]}
+	if args[1] == "router" {
+		line.Source, line.Event = octo.LogRouter, ""
+	}
+	world(ts).Say(line)
 }
 
 // find sets what the doctor finds: find LEVEL…

@@ -16,8 +16,10 @@ import (
 	"github.com/octohost/octohost/internal/control"
 	"github.com/octohost/octohost/internal/deploy"
 	"github.com/octohost/octohost/internal/edge"
+	"github.com/octohost/octohost/internal/engine"
 	"github.com/octohost/octohost/internal/git"
 	"github.com/octohost/octohost/internal/image"
+	"github.com/octohost/octohost/internal/logs"
 	"github.com/octohost/octohost/internal/node"
 	"github.com/octohost/octohost/internal/octo"
 	"github.com/octohost/octohost/internal/oneoff"
@@ -31,6 +33,7 @@ import (
 // build makes the rooms and shows each what it needs of the others.
 func (d *Daemon) build() error {
 	d.journal = platform.NewJournal(d.store, d.log)
+	d.buildLogs()
 	trail, err := audit.Open(audit.Config{Dir: filepath.Join(d.settings.Data, "audit"), Max: int64(d.settings.Audit.Size), Log: d.log})
 	if err != nil {
 		return fmt.Errorf("open audit trail: %w", err)
@@ -51,7 +54,7 @@ func (d *Daemon) buildProxy() (err error) {
 	}
 	otherwise, most := d.settings.edge()
 	cfg := proxy.Config{
-		Listener: d.web, Trusted: trusted, Log: d.log,
+		Listener: d.web, Trusted: trusted, Lines: d.logs.Add, Log: d.log,
 		Limits:  proxy.Limits{AnswerTimeout: otherwise.Timeout.Std(), BodyBytes: int64(otherwise.Body), Most: most},
 		Resolve: func(id octo.InstanceID) (string, bool) { return d.agent.Address(id) },
 		Page:    func(ctx context.Context, app octo.Name, id string) (string, bool) { return d.edge.Page(ctx, app, id) },
@@ -74,20 +77,22 @@ func (d *Daemon) buildNode() (err error) {
 	d.config = &config.Versions{Store: d.store, Sealer: d.secrets}
 	d.agent, err = node.New(node.Config{
 		Name: name, Host: d.host, Engine: d.engine, Store: d.store, Proxy: d.proxy,
-		Env: d.config.Environment, Pools: d.settings.Networks, Record: d.journal.Record, Log: d.log,
-		Facts: octo.Node{Name: name, Version: d.program.Version, Started: time.Now().UTC()},
+		Env: d.config.Environment, Pools: d.settings.Networks, Record: d.record, Log: d.log,
+		LastWords: func(ctx context.Context, box engine.Container) error { return d.prints.Finish(ctx, box) },
+		Facts:     octo.Node{Name: name, Version: d.program.Version, Started: time.Now().UTC()},
 	})
 	if err != nil {
 		return fmt.Errorf("make node agent: %w", err)
 	}
+	d.prints = logs.NewCollector(logs.CollectorConfig{Host: d.host, Engine: d.engine, Archive: d.logs, Ready: d.agent.Ready(), Log: d.log})
 	d.runner = oneoff.New(oneoff.Config{
 		Host: d.host, Store: d.store, Engine: d.engine, Places: d.agent, Env: d.config.Environment,
 		Hold:     func() func() { return d.deployer.Hold() },
-		TaskTime: d.settings.ReleaseTimeout.Std(), Record: d.journal.Record, Log: d.log,
+		TaskTime: d.settings.ReleaseTimeout.Std(), Record: d.record, Log: d.log,
 	})
 	d.control = control.New(control.Config{
 		Node: name, Domain: d.site.domain, Store: d.store, Ready: d.agent.Ready(),
-		Record: d.journal.Record, Log: d.log,
+		Record: d.record, Log: d.log,
 	})
 	return nil
 }
@@ -96,7 +101,7 @@ func (d *Daemon) buildEdge() error {
 	otherwise, most := d.settings.edge()
 	d.edge = edge.New(edge.Config{
 		Store: d.store, Domain: d.site.domain, Router: d.proxy, Otherwise: otherwise, Most: most,
-		Lookup: net.DefaultResolver.LookupHost, Record: d.journal.Record, Log: d.log,
+		Lookup: net.DefaultResolver.LookupHost, Record: d.record, Log: d.log,
 	})
 	return nil
 }
@@ -122,12 +127,12 @@ func (d *Daemon) buildDeploy() error {
 	d.deployer = deploy.New(deploy.Config{
 		Host: d.host, Store: d.store, Source: d.repos, Builder: d.builder(), Images: d.engine, Router: d.proxy, Runner: d.runner,
 		Pushed: d.edge.Pushed, Readable: d.config.Readable, Defaults: d.config.Ensure, Secrets: d.config.Some, URL: d.site.url, Room: d.room, Memory: int64(d.settings.Build.Memory), CPU: cpu,
-		Record: d.journal.Record, Log: d.log,
+		Record: d.record, Log: d.log,
 	})
 	d.reaper = reap.New(reap.Config{
 		Host: d.host, Store: d.store, Engine: d.engine, Idle: d.deployer.Idle,
-		Repository: d.repos.Remove, Events: d.journal.ForgetEvents, Names: d.edge.Forget, Maintain: d.repos.Maintain, Keep: d.settings.Keep, Cache: int64(d.settings.Build.Cache),
-		Record: d.journal.Record, Log: d.log,
+		Repository: d.repos.Remove, Events: d.journal.ForgetEvents, Logs: d.logs.Forget, Names: d.edge.Forget, Maintain: d.repos.Maintain, Keep: d.settings.Keep, Cache: int64(d.settings.Build.Cache),
+		Record: d.record, Log: d.log,
 	})
 	return nil
 }
@@ -144,8 +149,8 @@ func (d *Daemon) deploy(ctx context.Context, push octo.Push, out io.Writer) erro
 
 func (d *Daemon) buildPlatform() error {
 	d.platform = platform.New(platform.Config{
-		Store: d.store, Engine: d.engine, Deployer: d.deployer, Trail: d.trail, Configs: d.config, Commits: d.repos.Commits, Hosts: d.edge.Hosts, URL: d.site.url, GitURL: d.site.gitURL,
-		ParseKey: sshd.ParseAuthorizedKey, Record: d.journal.Record, Log: d.log,
+		Store: d.store, Archive: d.logs, Deployer: d.deployer, Trail: d.trail, Configs: d.config, Commits: d.repos.Commits, Hosts: d.edge.Hosts, URL: d.site.url, GitURL: d.site.gitURL,
+		ParseKey: sshd.ParseAuthorizedKey, Record: d.record, Log: d.log,
 	})
 	d.api = api.NewServer(api.Config{
 		Apps: d.platform, Releases: d.platform, Keys: d.platform, Access: d.platform, Activity: d.platform, Configuration: d.platform,

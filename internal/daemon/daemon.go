@@ -24,6 +24,7 @@ import (
 	"github.com/octohost/octohost/internal/edge"
 	"github.com/octohost/octohost/internal/engine/docker"
 	"github.com/octohost/octohost/internal/git"
+	"github.com/octohost/octohost/internal/logs"
 	"github.com/octohost/octohost/internal/node"
 	"github.com/octohost/octohost/internal/octo"
 	"github.com/octohost/octohost/internal/oneoff"
@@ -64,6 +65,8 @@ type Daemon struct {
 	access *accessLog
 
 	journal  *platform.Journal
+	logs     *logs.Archive
+	prints   *logs.Collector
 	trail    *audit.Trail
 	secrets  *secret.Box
 	config   *config.Versions
@@ -176,6 +179,9 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	stop := context.AfterFunc(inside, endDoors) // a room that fails takes the doors along
 	defer stop()
 	work.Go(func() error { return d.journal.Run(inside) })
+	work.Go(func() error { return d.logs.Run(inside) })
+	work.Go(func() error { return d.prints.Run(inside) })
+	work.Go(func() error { return d.access.watchReopen(inside, d.log) })
 	work.Go(func() error { return d.agent.Run(inside) })
 	work.Go(func() error { return d.runner.Run(inside) })
 	work.Go(func() error { return d.reaper.Run(inside) })

@@ -49,6 +49,7 @@ func checks() []check {
 		{"data", checkData},
 		{"secrets", checkSecrets},
 		{"disk", checkDisk},
+		{"logs", checkLogs},
 		{"http port", checkHTTP},
 		{"ssh port", checkSSH},
 		{"dns", checkDNS},

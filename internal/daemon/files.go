@@ -63,25 +63,6 @@ func listen(what, addr string) (net.Listener, error) {
 	return nil, octo.Errorf(octo.ErrInvalid, "%s: cannot listen on %q: %v", what, addr, err).WithHint("give host:port, for example :%s", map[string]string{"http": "80", "ssh": "2222"}[what])
 }
 
-// accessLog is where the proxy writes a line for each request.
-type accessLog struct{ *os.File }
-
-// openAccessLog opens the file that the settings name; "" means none, "-" means
-// standard output.
-func openAccessLog(path string) (*accessLog, error) {
-	switch path {
-	case "":
-		return nil, nil
-	case "-":
-		return &accessLog{os.Stdout}, nil
-	}
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
-	if err != nil {
-		return nil, octo.Errorf(octo.ErrInvalid, "cannot open the access log: %v", err)
-	}
-	return &accessLog{f}, nil
-}
-
 // freeBytes is how much an ordinary program may still write to the file system that
 // holds dir.
 func freeBytes(dir string) (octo.Size, error) {

@@ -33,6 +33,7 @@ func house() map[string]room {
 	return map[string]room{
 		"octo":          {nil, "the words are everybody's: they know nobody, and only the standard library"},
 		"failpoint":     {nil, "anybody may have a place to die"},
+		"logs":          {[]string{"octo", "engine", "ring"}, "it takes lines down, whoever prints them, and knows no documents"},
 		"ring":          {[]string{"octo"}, "it keeps records, whatever they mean"},
 		"audit":         {[]string{"octo", "ring"}, "it keeps what it is told, and decides for nobody what may be read"},
 		"store":         {[]string{"octo"}, "it keeps bytes and documents, whatever they mean"},

@@ -13,6 +13,7 @@ import (
 
 	"github.com/octohost/octohost/internal/manifest"
 	"github.com/octohost/octohost/internal/octo"
+	"github.com/octohost/octohost/internal/ring"
 )
 
 // Settings are what an operator decides: defaults, then the configuration file, then
@@ -44,6 +45,10 @@ type Settings struct {
 		Slots   int       `toml:"slots"`         // builds at a time
 		Cgroup  string    `toml:"cgroup_parent"` // where BuildKit's steps run
 	} `toml:"build"`
+
+	Logs struct {
+		Size octo.Size `toml:"size"` // of what is kept of each app's log
+	} `toml:"logs"`
 
 	// Proxy is what the proxy grants apps: those that set nothing, and at most.
 	Proxy struct {
@@ -81,7 +86,7 @@ func Defaults() Settings {
 		DiskFloor: 1 << 30, Keep: 5, ReleaseTimeout: octo.Duration(time.Hour),
 	}
 	s.Build.Builder, s.Build.Memory, s.Build.Slots, s.Build.Cache = "auto", 2<<30, 1, 10<<30
-	s.Git.MaxPush, s.Audit.Size = 1<<30, 50<<20
+	s.Git.MaxPush, s.Audit.Size, s.Logs.Size = 1<<30, 50<<20, 50<<20
 	s.Proxy.Timeout, s.Proxy.MaxTimeout = octo.Duration(time.Minute), octo.Duration(time.Hour)
 	return s
 }
@@ -155,6 +160,7 @@ func (s *Settings) check() error {
 	}{
 		{filepath.IsAbs(s.Data), "data must be an absolute path: " + strconv.Quote(s.Data), "for example /var/lib/octohost"},
 		{s.Keep >= 1, "keep_releases must be at least 1", ""},
+		{s.Logs.Size >= ring.MinMax, "logs.size is " + s.Logs.Size.String() + ", which holds next to nothing", "write for example 50MiB"},
 		{s.ReleaseTimeout > 0, "release_timeout must be longer than nothing", "for example 30m"},
 		{s.Build.Slots >= 1, "build.slots must be at least 1", ""},
 		{s.Proxy.Timeout > 0 && s.Proxy.MaxTimeout >= s.Proxy.Timeout, "proxy.timeout is " + s.Proxy.Timeout.Std().String() + ", and proxy.max_timeout " + s.Proxy.MaxTimeout.Std().String(), "both are longer than nothing, and the second is at least as long as the first"},

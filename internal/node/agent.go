@@ -52,7 +52,8 @@ type Proxy interface {
 	Forget(id octo.InstanceID)
 }
 
-// Config is what an Agent needs. Env may be nil; all the others must be set.
+// Config is what an Agent needs. Env and LastWords may be nil; all the others must be
+// set.
 type Config struct {
 	Name   string // this node's
 	Host   string // value of the label octohost.host: whose objects are ours
@@ -61,7 +62,10 @@ type Config struct {
 	Proxy  Proxy
 	// Env returns the app's configuration, decrypted: variables as NAME=value, and
 	// files.
-	Env    func(ctx context.Context, r octo.Release) ([]string, []engine.File, error)
+	Env func(ctx context.Context, r octo.Release) ([]string, []engine.File, error)
+	// LastWords takes what a container has printed that is about to be removed.
+	LastWords func(ctx context.Context, box engine.Container) error
+
 	Pools  []string         // prefixes in CIDR notation from which networks are made
 	Record func(octo.Event) // never called by two goroutines at once
 	Log    *slog.Logger

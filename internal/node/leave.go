@@ -62,10 +62,10 @@ func (l *loop) stop(in *instance) {
 
 // remove removes the container of an instance that leaves.
 func (l *loop) remove(in *instance) {
-	id, asOf := in.box.ID, l.seq
+	box, asOf := *in.box, l.seq
 	l.do(in, remove, func(ctx context.Context) func() {
 		failpoint.Hit("node-before-remove")
-		err := l.removeContainer(ctx, id, engine.StateExited, 0)
+		err := l.removeContainer(ctx, box, 0)
 		return func() {
 			if err != nil {
 				l.failed(in, "remove", err)
@@ -86,18 +86,33 @@ func (l *loop) stopContainer(ctx context.Context, id string, grace time.Duration
 	return nil
 }
 
-// removeContainer removes a container, and stops it before if it runs.
-func (l *loop) removeContainer(ctx context.Context, id string, state engine.State, grace time.Duration) error {
-	switch state {
+// removeContainer removes a container, and stops it before if it runs. What it printed
+// last is read before; if that takes too long it is lost, for nothing is to run for the
+// sake of its log.
+func (l *loop) removeContainer(ctx context.Context, box engine.Container, grace time.Duration) error {
+	id := box.ID
+	switch box.State {
 	case engine.StateRunning, engine.StatePaused, engine.StateRestarting:
 		if err := l.stopContainer(ctx, id, grace); err != nil {
 			return err
 		}
 	}
+	l.lastWords(ctx, box)
 	ctx, cancel := context.WithTimeout(ctx, removeTimeout)
 	defer cancel()
 	if err := l.cfg.Engine.Remove(ctx, id); err != nil && !errors.Is(err, octo.ErrNotFound) {
 		return fmt.Errorf("remove container: %w", err)
 	}
 	return nil
+}
+
+func (l *loop) lastWords(ctx context.Context, box engine.Container) {
+	if l.cfg.LastWords == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, logTimeout)
+	defer cancel()
+	if err := l.cfg.LastWords(ctx, box); err != nil && ctx.Err() != context.Canceled {
+		l.log.Warn("the last lines of a container are lost", "container", box.ID, "err", err)
+	}
 }

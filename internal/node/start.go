@@ -211,9 +211,9 @@ func (l *loop) discard(in *instance) {
 		c, extra = &in.surplus[0], true
 	}
 	grace, asOf := in.grace(), l.seq
-	id, state, at := c.ID, c.State, placeOf(*c)
+	box, at := *c, placeOf(*c)
 	l.do(in, discard, func(ctx context.Context) func() {
-		err := l.removeContainer(ctx, id, state, grace)
+		err := l.removeContainer(ctx, box, grace)
 		return func() {
 			switch {
 			case err != nil:

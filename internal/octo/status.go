@@ -26,23 +26,6 @@ const (
 	StateDestroying AppState = "destroying" // on its way out
 )
 
-// LogLine is one line that an instance printed.
-type LogLine struct {
-	Time     time.Time  `json:"time"`
-	App      Name       `json:"app"`
-	Process  Name       `json:"process"`
-	Instance InstanceID `json:"instance"`
-	Stderr   bool       `json:"stderr,omitempty"`
-	Text     string     `json:"text"`
-}
-
-// LogQuery selects lines of an app's log.
-type LogQuery struct {
-	Tail   int       // the last n lines; 0 means 100
-	Since  time.Time // only later ones
-	Follow bool      // go on with what comes, across releases
-}
-
 // EventQuery selects events.
 type EventQuery struct {
 	App    Name      // only of this app; empty means all that the person may see

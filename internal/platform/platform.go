@@ -8,19 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"log/slog"
 	"time"
 
-	"github.com/octohost/octohost/internal/engine"
 	"github.com/octohost/octohost/internal/octo"
 	"github.com/octohost/octohost/internal/store"
 )
-
-// Engine reads the logs of containers.
-type Engine interface {
-	Logs(ctx context.Context, container string, opts engine.LogOptions) iter.Seq2[engine.LogLine, error]
-}
 
 // Deployer makes releases.
 type Deployer interface {
@@ -31,7 +24,7 @@ type Deployer interface {
 // Config is what a Platform needs.
 type Config struct {
 	Store    store.Store
-	Engine   Engine
+	Archive  Archive
 	Deployer Deployer
 	Trail    Trail
 	Configs  Configuration

@@ -12,8 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/crypto/ssh"
 
-	"github.com/octohost/octohost/internal/engine"
-	"github.com/octohost/octohost/internal/engine/enginetest"
 	"github.com/octohost/octohost/internal/octo"
 	"github.com/octohost/octohost/internal/platform"
 	"github.com/octohost/octohost/internal/sshd"
@@ -29,10 +27,9 @@ var (
 
 type world struct {
 	*platform.Platform
-	t      *testing.T
-	store  *bolt.Store
-	engine *enginetest.Fake
-	lease  store.Lease
+	t     *testing.T
+	store *bolt.Store
+	lease store.Lease
 }
 
 func newWorld(t *testing.T) *world {
@@ -40,9 +37,9 @@ func newWorld(t *testing.T) *world {
 	require.NoError(t, err)
 	log := slog.New(slog.DiscardHandler)
 	journal := platform.NewJournal(s, log)
-	w := &world{t: t, store: s, engine: enginetest.NewFake(enginetest.FakeConfig{})}
+	w := &world{t: t, store: s}
 	w.Platform = platform.New(platform.Config{
-		Store: s, Engine: w.engine, ParseKey: sshd.ParseAuthorizedKey, Record: journal.Record, Log: log,
+		Store: s, ParseKey: sshd.ParseAuthorizedKey, Record: journal.Record, Log: log,
 		Hosts:  func(context.Context, octo.Name) (map[octo.Name][]string, error) { return nil, nil },
 		URL:    func(app octo.Name) string { return "http://" + string(app) + ".localhost" },
 		GitURL: func(app octo.Name) string { return "ssh://octo@localhost/" + string(app) },
@@ -56,7 +53,6 @@ func newWorld(t *testing.T) *world {
 		cancel()
 		require.NoError(t, <-ended)
 		require.NoError(t, s.Close())
-		require.NoError(t, w.engine.Close())
 	})
 	return w
 }
@@ -184,57 +180,6 @@ func TestEvents_ShowEachWhatConcernsThem(t *testing.T) {
 	for range w.Events(ctx, octo.Identity{User: "eve"}, octo.EventQuery{}) {
 		t.Fatal("eve sees an event")
 	}
-}
-
-func TestLogs_MergeAndFollowAcrossContainers(t *testing.T) {
-	w := newWorld(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	image := w.engine.AddImage(engine.Image{Command: []string{"/testapp"}})
-	_, err := w.engine.EnsureNetwork(ctx, engine.NetworkSpec{Name: "n", Pools: []string{"10.213.0.0/16"}, SubnetBits: 22})
-	require.NoError(t, err)
-	start := func(n int, text string) octo.Instance {
-		c, err := w.engine.Start(ctx, engine.Spec{Name: text, Image: image, Network: "n", Env: []string{"LOG=" + text, "LISTEN=none"}})
-		require.NoError(t, err)
-		return octo.Instance{ID: octo.NewInstanceID("hello", octo.Web, n, 1), App: "hello", Process: octo.Web, Release: n, Container: c.ID}
-	}
-	report := func(have ...octo.Instance) {
-		_, err := store.Docs[[]octo.Instance]{Store: w.store, Prefix: store.HavePrefix}.Replace(ctx, "n1", have, store.Any)
-		require.NoError(t, err)
-	}
-	one := start(1, "one")
-	report(one)
-	lines := make(chan octo.LogLine)
-	failed := make(chan error, 1)
-	go func() { // ends with ctx
-		for l, err := range w.Logs(ctx, "hello", octo.LogQuery{Follow: true}) {
-			if err != nil {
-				failed <- err
-				return
-			}
-			select {
-			case lines <- l:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	read := func() octo.LogLine {
-		select {
-		case l := <-lines:
-			return l
-		case err := <-failed:
-			require.NoError(t, err)
-		case <-ctx.Done():
-			t.Fatal("no line comes")
-		}
-		return octo.LogLine{}
-	}
-	require.Equal(t, "one", read().Text)
-	report(one, start(2, "two"))
-	two := read()
-	require.Equal(t, "two", two.Text)
-	require.Equal(t, octo.InstanceID("hello.web.v2.1"), two.Instance)
 }
 
 func TestReleases(t *testing.T) {

@@ -73,9 +73,9 @@ func (failing) Write([]byte) (int, error) { return 0, errors.New("disk full") }
 
 func TestAccess_AWriterThatFailsIsReported(t *testing.T) {
 	own := new(lines)
-	a := newAccessLog(failing{}, slog.New(slog.NewTextHandler(own, nil)), 1)
-	a.add(&record{})
-	a.add(&record{})
+	a := newAccessLog(&Config{AccessLog: failing{}}, slog.New(slog.NewTextHandler(own, nil)), 1)
+	a.add(&record{}, 0)
+	a.add(&record{}, 0)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	a.run(ctx)
@@ -84,21 +84,21 @@ func TestAccess_AWriterThatFailsIsReported(t *testing.T) {
 }
 
 func TestAccess_WithoutAWriterNothingIsKept(t *testing.T) {
-	a := newAccessLog(nil, slog.New(slog.NewTextHandler(io.Discard, nil)), 1000)
-	a.add(&record{})
+	a := newAccessLog(&Config{}, slog.New(slog.NewTextHandler(io.Discard, nil)), 1000)
+	a.add(&record{}, 0)
 	require.Empty(t, a.pending)
 }
 
 func TestAccess_ManyWritersOneLineEach(t *testing.T) {
 	out := new(lines)
-	a := newAccessLog(out, slog.New(slog.NewTextHandler(io.Discard, nil)), 1<<20)
+	a := newAccessLog(&Config{AccessLog: out}, slog.New(slog.NewTextHandler(io.Discard, nil)), 1<<20)
 	ctx, cancel := context.WithCancel(t.Context())
 	var running, writers sync.WaitGroup
 	running.Go(func() { a.run(ctx) })
 	for range 8 {
 		writers.Go(func() {
 			for range 200 {
-				a.add(&record{Path: "/x"})
+				a.add(&record{Path: "/x"}, 0)
 			}
 		})
 	}

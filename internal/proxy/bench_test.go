@@ -119,7 +119,7 @@ func BenchmarkForward(b *testing.B) {
 	defer func() { _ = app.Close() }()
 	go terse(app) // ends with its listener
 
-	r := start(b, func(c *Config) { c.AccessLog = io.Discard })
+	r := start(b, func(c *Config) { c.AccessLog, c.Lines = io.Discard, func([]octo.LogLine) {} })
 	r.place("app.web.v1.1", app.Addr().String())
 	r.route("app", "app.web.v1.1")
 	plain, err := net.Listen("tcp", "127.0.0.1:0")
@@ -188,4 +188,36 @@ func cpuTime() time.Duration {
 	var u syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // cannot fail
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// BenchmarkRecord is what taking note of a request costs: add while it is on its way,
+// and flush, which puts it into words, behind its back.
+func BenchmarkRecord(b *testing.B) {
+	rec := record{
+		Time: time.Now(), ID: "019ab4a5-7b4e-7c4e-9d0f-0123456789ab", Host: "app.example.com", App: "app", Release: 3, Instance: "app.web.v3.1",
+		Method: "GET", Path: "/some/path", Status: 200, Out: 1024, Total: 8 * time.Millisecond, Upstream: 7 * time.Millisecond,
+		Remote: "192.0.2.1:4711", Agent: "Mozilla/5.0 (X11; Linux x86_64) bench", Connect: time.Millisecond, Client: "192.0.2.1",
+	}
+	cfg := &Config{AccessLog: io.Discard, Lines: func([]octo.LogLine) {}}
+	b.Run("add", func(b *testing.B) {
+		a := newAccessLog(cfg, slog.New(slog.DiscardHandler), 1<<30)
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			a.add(&rec, 50)
+			if i%1000 == 0 {
+				a.pending = a.pending[:0]
+			}
+		}
+	})
+	b.Run("flush", func(b *testing.B) {
+		a := newAccessLog(cfg, slog.New(slog.DiscardHandler), 1<<30)
+		b.ReportAllocs()
+		for b.Loop() {
+			for range 1000 {
+				a.pending = append(a.pending, rec)
+			}
+			a.flush()
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/record")
+	})
 }

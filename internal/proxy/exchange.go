@@ -39,16 +39,19 @@ type exchange struct {
 	retries  int
 	reused   bool // the last attempt went over a connection that had been used before
 	held     time.Duration
-	failure  error // why the last attempt had no answer
+	failure  error  // why the last attempt had no answer
+	why      reason // of the page that was sent instead of an answer
+	client   string // as X-Forwarded-For says it; empty until somebody was asked
 
-	status   int // sent to the client, without 1xx; 0 means nothing yet
-	sent     atomic.Int64
-	received atomic.Int64 // from an upgraded client
-	answered time.Time    // first byte from the app
-	broken   error        // the first write to the client that failed
-	silence  *time.Timer  // ends the exchange unless something is sent or received; nil: nothing does
-	upgraded bool
-	finished bool // the handler did not panic
+	status    int // sent to the client, without 1xx; 0 means nothing yet
+	sent      atomic.Int64
+	received  atomic.Int64 // from an upgraded client
+	connected time.Time    // the last attempt had a connection
+	answered  time.Time    // first byte from the app
+	broken    error        // the first write to the client that failed
+	silence   *time.Timer  // ends the exchange unless something is sent or received; nil: nothing does
+	upgraded  bool
+	finished  bool // the handler did not panic
 }
 
 // The causes that end a request other than its own end.
@@ -119,7 +122,7 @@ func (x *exchange) try(b *backend) {
 	if x.backend != nil {
 		x.retries++
 	}
-	x.backend, x.failure, x.reused = b, nil, false
+	x.backend, x.failure, x.reused, x.connected = b, nil, false, time.Time{}
 }
 
 // watchSilence ends the exchange when nothing is sent for as long as its site allows:

@@ -60,7 +60,7 @@ func (f *forwarder) RoundTrip(r *http.Request) (*http.Response, error) {
 	// The trace is ReverseProxy's own of this very request; chaining another one to it
 	// by httptrace.WithClientTrace would cost more than all the rest of this package.
 	if t := httptrace.ContextClientTrace(r.Context()); t != nil {
-		t.GotConn = func(info httptrace.GotConnInfo) { x.reused = info.Reused }
+		t.GotConn = func(info httptrace.GotConnInfo) { x.reused, x.connected = info.Reused, time.Now() }
 	}
 	return x.backend.transport.Load().RoundTrip(r)
 }

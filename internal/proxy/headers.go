@@ -118,6 +118,7 @@ func (x *exchange) setForwarded(h http.Header, in *http.Request) {
 			host = v
 		}
 	}
+	x.client = client
 	h[headerFor], h[headerHost], h[headerProto] = []string{client}, []string{host}, []string{proto}
 }
 

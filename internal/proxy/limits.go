@@ -72,7 +72,7 @@ type Limits struct {
 	Shutdown time.Duration
 	LastCall time.Duration
 
-	// AccessBuffer is how many bytes of access log may wait for a slow writer
+	// AccessBuffer is how many bytes of records of requests may wait for a slow writer
 	// (default 4 MiB); further records are dropped and counted.
 	AccessBuffer int
 }

@@ -82,6 +82,8 @@ func (why reason) page() page {
 		return page{Status: 503, Code: "interrupted", Title: "Interrupted", Message: "The app was stopped before it could answer. Try again."}
 	case crashed:
 		return page{Status: 502, Code: "crashed", Title: "The app crashed", Message: "The app ended, or broke off the connection, instead of answering."}
+	case clientGone: // nobody sees it but in logs
+		return page{Status: statusClientGone, Code: "client-gone", Title: "The client went away"}
 	case tooLate:
 		return page{Status: 504, Code: "timeout", Title: "The app took too long", Message: "The app did not begin to answer in time."}
 	}
@@ -112,6 +114,7 @@ func (p *Proxy) answer(x *exchange, why reason) {
 	if x.site != nil && why != unknownHost {
 		pg.App = x.site.route.App
 	}
+	x.why = why
 	if x.failure == nil {
 		x.failure = fmt.Errorf("%s", pg.Code)
 	}

@@ -38,8 +38,9 @@ type Config struct {
 	// name that its route has for it; nil means that there are none.
 	Page func(ctx context.Context, app octo.Name, id string) (html string, ok bool)
 
-	AccessLog io.Writer    // takes whole lines of JSON, several at a time; may be nil
-	Log       *slog.Logger // nil means slog.Default
+	AccessLog io.Writer            // takes whole lines of JSON, several at a time; may be nil
+	Lines     func([]octo.LogLine) // takes what the logs of apps say about requests; may be nil
+	Log       *slog.Logger         // nil means slog.Default
 	Limits    Limits
 }
 
@@ -76,7 +77,7 @@ func New(cfg Config) (*Proxy, error) {
 	if p.log == nil {
 		p.log = slog.Default()
 	}
-	p.access = newAccessLog(cfg.AccessLog, p.log, p.limits.AccessBuffer)
+	p.access = newAccessLog(&cfg, p.log, p.limits.AccessBuffer)
 	p.forward = newForwarder(p.limits, cfg.Resolve)
 	p.fleet = newFleet(p.forward.transport, p.limits.AnswerTimeout)
 	p.routes = newRoutes(p.fleet, &p.limits, p.log)
@@ -157,7 +158,7 @@ func (p *Proxy) conclude(x *exchange) {
 	}
 	rec := x.record() // before the end of its context looks like a client that left
 	x.end()
-	p.access.add(&rec)
+	p.access.add(&rec, len(x.in.RequestURI)+len(rec.Agent))
 }
 
 // SetShard replaces all routes of one shard. The next request sees them; the cost
@@ -229,6 +230,6 @@ func (p *Proxy) Totals() Totals {
 	t := p.routes.table.Load()
 	return Totals{
 		Sites: t.apps.size, Hosts: t.hosts.size,
-		Active: p.active.size(), Held: int(p.waiting.Load()), Dropped: p.access.lost(),
+		Active: p.active.size(), Held: int(p.waiting.Load()), Dropped: p.access.drops(),
 	}
 }

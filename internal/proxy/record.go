@@ -28,7 +28,11 @@ type record struct {
 	Agent    string
 	Retries  int
 	Upgraded bool
-	Error    string
+	Why      reason // there is no answer of the app, or not the whole of it; zero when there is
+	Error    string // what went wrong
+
+	Connect time.Duration // until there was a connection to the instance; 0 if there was none
+	Client  string        // for whom, as the app is told in X-Forwarded-For
 }
 
 // The longest texts of a client that are logged, in bytes.

@@ -34,10 +34,11 @@ type Config struct {
 	// Idle calls f while no deploy can use an image that no release keeps yet, or
 	// reports false.
 	Idle func(f func()) bool
-	// Repository removes an app's repository, Events its events, and Names sets its host
-	// names free.
+	// Repository removes an app's repository, Events its events, Logs its log, and Names
+	// sets its host names free.
 	Repository func(ctx context.Context, app octo.Name) error
 	Events     func(ctx context.Context, app octo.Name) error
+	Logs       func(ctx context.Context, app octo.Name) error
 	Names      func(ctx context.Context, app octo.Name) error
 	// Maintain packs an app's repository together where it has grown many packs.
 	Maintain func(ctx context.Context, app octo.Name) error
@@ -241,7 +242,7 @@ func (r *Reaper) forget(ctx context.Context, app octo.Name) error {
 	if err := r.forgetConfigs(ctx, app); err != nil {
 		return err
 	}
-	if err := r.Events(ctx, app); err != nil {
+	if err := errors.Join(r.Events(ctx, app), r.Logs(ctx, app)); err != nil {
 		return err
 	}
 	if err := r.forgetKeys(ctx, app); err != nil {

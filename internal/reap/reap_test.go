@@ -26,7 +26,7 @@ type world struct {
 	deploy sync.RWMutex // held while a deploy is at work
 
 	mu      sync.Mutex
-	removed []octo.Name // repositories
+	removed []string // repositories, events and logs of apps
 }
 
 func newWorld(t *testing.T) *world {
@@ -35,8 +35,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, store: s, engine: enginetest.NewFake(enginetest.FakeConfig{})}
 	r := reap.New(reap.Config{
 		Host: "test", Store: s, Engine: w.engine, Keep: 2, Record: func(octo.Event) {}, Log: slog.New(slog.DiscardHandler),
-		Repository: w.removeRepository, Events: func(context.Context, octo.Name) error { return nil },
-		Names: func(context.Context, octo.Name) error { return nil },
+		Repository: w.removal("repository"), Events: w.removal("events"), Logs: w.removal("logs"), Names: w.removal("names"),
 		Idle: func(f func()) bool {
 			if !w.deploy.TryLock() {
 				return false
@@ -58,11 +57,14 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func (w *world) removeRepository(_ context.Context, app octo.Name) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.removed = append(w.removed, app)
-	return nil
+// removal takes note that something of an app was removed.
+func (w *world) removal(what string) func(context.Context, octo.Name) error {
+	return func(_ context.Context, app octo.Name) error {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.removed = append(w.removed, what+" of "+string(app))
+		return nil
+	}
 }
 
 // release writes release n of an app, with an image of its own, as live.
@@ -142,7 +144,7 @@ func TestReaper_BuriesADestroyedAppOnceItIsStill(t *testing.T) {
 		return octo.Kind(err) == octo.ErrNotFound
 	}, 5*time.Second, 5*time.Millisecond)
 	require.Empty(t, w.images("hello"))
-	require.Equal(t, []octo.Name{"hello"}, w.removed)
+	require.Equal(t, []string{"repository of hello", "names of hello", "events of hello", "logs of hello"}, w.removed)
 	left, err := w.store.List(t.Context(), store.ReleasesPrefix)
 	require.NoError(t, err)
 	require.Empty(t, left)

@@ -14,7 +14,16 @@ func (w *World) Print(name octo.Name, text string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	id := octo.NewInstanceID(name, octo.Web, w.apps[name].Release, 1)
-	w.lines[name] = append(w.lines[name], octo.LogLine{Time: w.Now(), App: name, Process: octo.Web, Instance: id, Text: text})
+	w.lines[name] = append(w.lines[name], octo.LogLine{Time: w.Now(), App: name, Source: octo.LogApp, Process: octo.Web, Instance: id, Text: text})
+	w.wake()
+}
+
+// Say adds a line to the log of an app.
+func (w *World) Say(line octo.LogLine) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	line.Time = w.Now()
+	w.lines[line.App] = append(w.lines[line.App], line)
 	w.wake()
 }
 
@@ -52,7 +61,7 @@ func (w *World) Instances(_ context.Context, who octo.Identity, name octo.Name) 
 // Logs implements api.Activity.
 func (w *World) Logs(ctx context.Context, app octo.Name, q octo.LogQuery) iter.Seq2[octo.LogLine, error] {
 	return follow(ctx, w, q.Tail, q.Follow, func() []octo.LogLine {
-		return slices.DeleteFunc(slices.Clone(w.lines[app]), func(l octo.LogLine) bool { return l.Time.Before(q.Since) })
+		return slices.DeleteFunc(slices.Clone(w.lines[app]), func(l octo.LogLine) bool { return !q.Selects(&l) })
 	})
 }
 

@@ -54,7 +54,7 @@ func (w *World) release(name octo.Name, r octo.Release) octo.Release {
 		ID: id, App: name, Release: r.Number, Process: octo.Web, Node: "box",
 		Phase: octo.PhaseHealthy, Since: w.Now(), Started: w.Now(), Memory: 25 << 19,
 	}}
-	w.lines[name] = append(w.lines[name], octo.LogLine{Time: w.Now(), App: name, Process: octo.Web, Instance: id, Text: "listening on :5000"})
+	w.lines[name] = append(w.lines[name], octo.LogLine{Time: w.Now(), App: name, Source: octo.LogApp, Release: r.Number, Process: octo.Web, Instance: id, Text: "listening on :5000"})
 	w.happen(octo.Event{Kind: octo.EventReleaseLive, App: name, Release: r.Number, User: r.Author, Message: r.Version() + " is live"})
 	return r
 }

@@ -1,7 +1,6 @@
 package docker
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/binary"
@@ -10,6 +9,7 @@ import (
 	"iter"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/moby/moby/client"
 
@@ -60,24 +60,29 @@ var errFrame = errors.New("the engine's log stream cannot be read")
 // (https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Container/operation/ContainerAttach).
 func demultiplex(r io.Reader) iter.Seq2[engine.LogLine, error] {
 	return func(yield func(engine.LogLine, error) bool) {
-		in := bufio.NewReaderSize(r, 32<<10)
+		in := frameReader{in: r}  // not buffered: there may be a thousand of them, and most are silent
 		var streams [2]lineBuffer // stdout, stderr
 		streams[1].line.Stderr = true
 		for {
-			var header [8]byte
-			if _, err := io.ReadFull(in, header[:]); err != nil {
+			stream, size, err := in.next()
+			if err != nil {
 				if flushAll(&streams, yield) && !errors.Is(err, io.EOF) {
 					yield(engine.LogLine{}, err)
 				}
 				return
 			}
-			if header[0] < 1 || header[0] > 2 {
-				yield(engine.LogLine{}, errFrame)
-				return
-			}
-			frame := io.LimitReader(in, int64(binary.BigEndian.Uint32(header[4:])))
-			if !streams[header[0]-1].read(frame, yield) {
-				return
+			for stamped := false; size > 0; stamped = true {
+				text, err := in.read(size)
+				size -= len(text)
+				if !stamped {
+					text = streams[stream].stamp(text)
+				}
+				if !streams[stream].append(text, yield) {
+					return
+				}
+				if err != nil {
+					break // and the next header tells
+				}
 			}
 		}
 	}
@@ -92,31 +97,49 @@ func flushAll(streams *[2]lineBuffer, yield func(engine.LogLine, error) bool) bo
 	return true
 }
 
+// frameReader reads frames piece by piece.
+type frameReader struct {
+	in  io.Reader
+	buf []byte
+}
+
+// next reads the header of a frame: which of the two streams it is of, and how long.
+func (f *frameReader) next() (stream, size int, err error) {
+	header := f.room(8)
+	if _, err := io.ReadFull(f.in, header); err != nil {
+		return 0, 0, err
+	}
+	if header[0] < 1 || header[0] > 2 {
+		return 0, 0, errFrame
+	}
+	return int(header[0] - 1), int(binary.BigEndian.Uint32(header[4:])), nil
+}
+
+// The buffer is as large as it must be, within these.
+const (
+	leastBuffer = 512
+	mostBuffer  = 32 << 10
+)
+
+// read reads up to n bytes, as many as fit.
+func (f *frameReader) read(n int) ([]byte, error) {
+	buf := f.room(min(n, mostBuffer))
+	got, err := io.ReadFull(f.in, buf)
+	return buf[:got], err
+}
+
+func (f *frameReader) room(n int) []byte {
+	if cap(f.buf) < n {
+		f.buf = make([]byte, max(n, leastBuffer))
+	}
+	return f.buf[:n]
+}
+
 // lineBuffer puts the lines of one stream together.
 type lineBuffer struct {
 	line engine.LogLine // of the line that has begun
-	text []byte
-	open bool // a line has begun
-}
-
-// read takes the content of one frame. It reports whether to go on.
-func (b *lineBuffer) read(frame io.Reader, yield func(engine.LogLine, error) bool) bool {
-	stamped := false // the timestamp of this frame has been taken off
-	var chunk [16 << 10]byte
-	for {
-		n, err := io.ReadFull(frame, chunk[:])
-		text := chunk[:n]
-		if !stamped {
-			text = b.stamp(text)
-			stamped = true
-		}
-		if !b.append(text, yield) {
-			return false
-		}
-		if err != nil { // the end of the frame; of the stream, the next header tells
-			return true
-		}
-	}
+	text []byte         // of it
+	open bool           // a line has begun
 }
 
 // stamp takes the timestamp off text. It counts for a line that begins here; each
@@ -136,20 +159,48 @@ func (b *lineBuffer) stamp(text []byte) []byte {
 func (b *lineBuffer) append(text []byte, yield func(engine.LogLine, error) bool) bool {
 	for len(text) > 0 {
 		line, rest, ended := bytes.Cut(text, []byte("\n"))
-		b.open = true
 		if room := maxLine - len(b.text); len(line) > room {
-			b.text = append(b.text, line[:room]...)
+			b.text, b.open = append(b.text, line[:room]...), true
 			text = text[room:]
-			ended = true // as far as the reader is concerned
-		} else {
-			b.text = append(b.text, line...)
-			text = rest
+			if !b.split(yield) {
+				return false
+			}
+			continue
 		}
+		b.text, b.open = append(b.text, line...), true
+		text = rest
 		if ended && !b.flush(yield) {
 			return false
 		}
 	}
 	return true
+}
+
+// split yields the part of a line that there is, which is as long as one may be, but
+// for the beginning of a character at its end.
+func (b *lineBuffer) split(yield func(engine.LogLine, error) bool) bool {
+	whole := len(b.text) - begunRune(b.text)
+	begun := string(b.text[whole:])
+	b.text = b.text[:whole]
+	if !b.flush(yield) {
+		return false
+	}
+	b.text, b.open = append(b.text, begun...), begun != ""
+	return true
+}
+
+// begunRune returns how many bytes at the end of text begin a character of UTF-8 that
+// is not all there.
+func begunRune(text []byte) int {
+	for n := 1; n < utf8.UTFMax && n <= len(text); n++ {
+		if last := text[len(text)-n:]; utf8.RuneStart(last[0]) {
+			if utf8.FullRune(last) {
+				return 0
+			}
+			return n
+		}
+	}
+	return 0
 }
 
 // flush yields the line that has begun, if any.
@@ -159,5 +210,8 @@ func (b *lineBuffer) flush(yield func(engine.LogLine, error) bool) bool {
 	}
 	b.line.Text = string(bytes.TrimSuffix(b.text, []byte("\r")))
 	b.text, b.open = b.text[:0], false
+	if cap(b.text) > mostBuffer {
+		b.text = nil // such lines are rare
+	}
 	return yield(b.line, nil)
 }

@@ -44,6 +44,10 @@ func TestDemultiplex(t *testing.T) {
 			frame(1, stamp+long) + frame(1, stamp+long+"\n"),
 			[]engine.LogLine{{Time: at, Text: long + long[:14<<10]}, {Time: at, Text: long[:36<<10]}},
 		},
+		"too long, in the middle of a character": {
+			frame(1, stamp+long[:maxLine-50<<10]+long[:50<<10-1]+"é\n"),
+			[]engine.LogLine{{Time: at, Text: strings.Repeat("x", maxLine-1)}, {Time: at, Text: "é"}},
+		},
 		"exactly": {
 			frame(1, stamp+strings.Repeat("x", maxLine)) + frame(1, stamp+"\n") + frame(1, stamp+"next\n"),
 			[]engine.LogLine{{Time: at, Text: strings.Repeat("x", maxLine)}, {Time: at, Text: "next"}},

@@ -25,7 +25,7 @@ import (
 	"github.com/octohost/octohost/internal/engine"
 )
 
-//go:embed testapp/main.go webapp/webapp.go webapp/handler.go webapp/tool.go webapp/websocket.go
+//go:embed testapp/main.go webapp/webapp.go webapp/handler.go webapp/prints.go webapp/tool.go webapp/websocket.go
 var sources embed.FS
 
 // Binary returns the path of the compiled testapp, a static Linux program for the

@@ -32,7 +32,8 @@ import (
 //	/spawn?n=10       starts n threads and says how many it got
 //	/exit?code=1      ends the process
 //	/eat              eats memory until it is killed
-//	/log?text=…       prints a line, to stderr with err=1
+//	/log?text=…       prints a line, to stderr with err=1; {id} in it is the request's id
+//	/flood?for=1s     prints as fast as it can, and says how many lines that were
 type handler struct {
 	process Process
 	mux     *http.ServeMux
@@ -44,7 +45,7 @@ func newHandler(p Process) *handler {
 	for path, f := range map[string]http.HandlerFunc{
 		"/": h.root, "/health": h.health, "/status": h.status, "/slow": h.slow, "/late": h.late, "/sse": h.sse, "/ws": h.websocket,
 		"/echo": h.echo, "/upload": h.upload, "/env": h.env, "/file": h.file, "/dial": h.dial, "/raw": h.raw,
-		"/spawn": h.spawn, "/exit": h.end, "/eat": h.eat, "/log": h.log,
+		"/spawn": h.spawn, "/exit": h.end, "/eat": h.eat, "/log": h.log, "/flood": h.flood,
 	} {
 		h.mux.HandleFunc(path, f)
 	}
@@ -219,11 +220,12 @@ func (h *handler) eat(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (h *handler) log(_ http.ResponseWriter, r *http.Request) {
+	text := strings.ReplaceAll(r.FormValue("text"), "{id}", r.Header.Get("X-Request-Id"))
 	if r.FormValue("err") == "1" {
-		h.process.say(h.process.Stderr, r.FormValue("text"))
+		h.process.say(h.process.Stderr, text)
 		return
 	}
-	h.process.say(h.process.Stdout, r.FormValue("text"))
+	h.process.say(h.process.Stdout, text)
 }
 
 func period(text string, otherwise time.Duration) time.Duration {

@@ -14,6 +14,7 @@
 //	IGNORE_SIGTERM  "1" goes on after SIGTERM
 //	DRAIN           how long requests may take to end after SIGTERM (default 5s)
 //	REDIRECT_HTTPS  "1" redirects plain HTTP to https, unless X-Forwarded-Proto is https
+//	COUNT           print numbers, one in so much time, such as 5ms
 //	LOG             lines to print at the start, separated by "|"; "!" in front prints to stderr
 //
 // The handler's paths are in handler.go.
@@ -29,6 +30,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -134,7 +136,12 @@ func (p Process) serve(ctx context.Context) int {
 	if listener != nil {
 		go func() { served <- server.Serve(listener) }() // ended by Close or Shutdown below
 	}
+	stop := make(chan struct{})
+	var counting sync.WaitGroup
+	counting.Go(func() { p.count(stop) })
 	code := p.untilEnd(ctx, handler.exit)
+	close(stop)
+	counting.Wait()
 	defer server.Close() //nolint:errcheck // the process ends
 	if ctx.Err() == nil && code == 0 {
 		drain, cancel := context.WithTimeout(ctx, p.duration("DRAIN", 5*time.Second))
