@@ -191,6 +191,19 @@ func TestLogs_OneRequest(t *testing.T) {
 	})
 }
 
+// What a detached run prints is in the app's log, also when the run is gone.
+func TestLogs_RunsSpeakToo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.repo("hello").deploy("v1")
+	w.octo("run:detached", "-a", "hello", "--", "/testapp", "say", "migrating", "migrated").ok()
+	w.logged("it has spoken", 2, "--ps", "run")
+	name := regexp.MustCompile(`app\[(run\.\w+)\]: migrated\n`).FindStringSubmatch(w.octo("logs", "hello").ok())
+	require.NotNil(t, name)
+	w.octo("run:stop", name[1], "-a", "hello").ok()
+	require.Len(t, w.logLines("hello", "--ps", name[1]), 2)
+}
+
 // An app that is destroyed takes its log along; the next one of its name has its own.
 func TestLogs_GoWithTheirApp(t *testing.T) {
 	t.Parallel()
