@@ -28,7 +28,8 @@ func checkFormat(format string) error {
 
 type configImportCommand struct {
 	configChange
-	format string
+	format  string
+	replace bool
 }
 
 func newConfigImportCommand(s *session) *cobra.Command {
@@ -37,7 +38,8 @@ func newConfigImportCommand(s *session) *cobra.Command {
 		Use:   "config:import FILE|-",
 		Short: "Set the environment variables of a file, and roll them out",
 		Long: `Set the environment variables of a file, and roll them out in one new release.
-- reads stdin. Variables that are not in the file stay as they are.
+- reads stdin. Variables that are not in the file stay as they are;
+with --replace they are unset.
 
 The file is dotenv (NAME=value lines) or a JSON object of strings; which is found out.
 It is never executed, and nothing in it is expanded.`,
@@ -47,6 +49,7 @@ It is never executed, and nothing in it is expanded.`,
 		RunE: c.run,
 	}
 	cmd.Flags().StringVar(&c.format, "format", "", "dotenv or json, if it must not be found out")
+	cmd.Flags().BoolVar(&c.replace, "replace", false, "unset the variables that are not in the file")
 	c.flags(cmd)
 	return cmd
 }
@@ -80,7 +83,7 @@ func (c *configImportCommand) run(cmd *cobra.Command, args []string) error {
 	if len(values) == 0 {
 		c.s.progress("there is no variable in it")
 	}
-	return c.send(ctx, app, octo.ConfigEdit{Set: values})
+	return c.send(ctx, app, octo.ConfigEdit{Set: values, Replace: c.replace})
 }
 
 // wrongFile says in which file something is wrong.

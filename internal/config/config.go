@@ -60,13 +60,22 @@ func (v *Versions) Read(ctx context.Context, app octo.Name, n int) (octo.Config,
 	}
 	plain, err := v.Sealer.Open(ctx, doc.Value.Sealed, about(app, n))
 	if err != nil {
-		return nil, err
+		return nil, unreadable(app, err)
 	}
 	values, err := decode(plain)
 	if err != nil {
 		return nil, fmt.Errorf("decode configuration c%d of %s: %w", n, app, err)
 	}
 	return values, nil
+}
+
+// unreadable adds what to do to an error that says nothing of it.
+func unreadable(app octo.Name, err error) error {
+	var e *octo.Error
+	if !errors.As(err, &e) || e.Hint != "" {
+		return err
+	}
+	return e.WithHint("set it anew, all of it: octo config:import --replace FILE -a %s", app)
 }
 
 // Add writes a new version and returns its number, which is higher than that of every

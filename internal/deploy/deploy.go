@@ -127,7 +127,10 @@ func (d *Deployer) create(ctx context.Context, p *printer, push octo.Push) (octo
 	var settle func(octo.App, *octo.Release) error
 	release, err := d.prepare(ctx, p, push, func(said manifest.Said, r *octo.Release) error {
 		settle = d.withDefaults(ctx, push.User, said.App.Env)
-		return settle(app.Value, r)
+		if err := settle(app.Value, r); err != nil {
+			return err
+		}
+		return d.readable(ctx, *r)
 	})
 	if err != nil {
 		return release, err
@@ -137,6 +140,14 @@ func (d *Deployer) create(ctx context.Context, p *printer, push octo.Push) (octo
 		return release, err
 	}
 	return d.release(ctx, release, settle)
+}
+
+// readable returns why a release could not run with its configuration.
+func (d *Deployer) readable(ctx context.Context, r octo.Release) error {
+	if d.Readable == nil {
+		return nil
+	}
+	return d.Readable(ctx, r)
 }
 
 // withDefaults returns the settle of a release whose code says what is to be set where
@@ -194,10 +205,8 @@ func (d *Deployer) release(ctx context.Context, r octo.Release, settle func(octo
 		if r.Declared == nil {
 			r.Declared = r.Processes // as releases were before they said what the code declares
 		}
-		if d.Readable != nil {
-			if err := d.Readable(ctx, r); err != nil {
-				return r, err
-			}
+		if err := d.readable(ctx, r); err != nil {
+			return r, err
 		}
 		r.Processes = r.Settings.Over(r.Declared)
 		before := app.Value.Settings

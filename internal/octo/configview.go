@@ -51,7 +51,10 @@ func (v ConfigView) Config() Config {
 type ConfigEdit struct {
 	Set   Config   `json:"set,omitempty"`
 	Unset []string `json:"unset,omitempty"`
-	Stage bool     `json:"stage,omitempty"` // only for the next release
+	// Replace says that Set is all that there is to be. What was there need not be
+	// readable then.
+	Replace bool `json:"replace,omitempty"`
+	Stage   bool `json:"stage,omitempty"` // only for the next release
 	// Base is the version that the wish was made on: where the app has another one by
 	// now, nothing is done. Nil means whatever it has.
 	Base *int `json:"base,omitempty"`
@@ -64,9 +67,9 @@ func (e ConfigEdit) Names() ConfigChange {
 
 // Apply returns what becomes of c.
 func (e ConfigEdit) Apply(c Config) Config {
-	next := maps.Clone(c)
-	if next == nil {
-		next = Config{}
+	next := Config{}
+	if !e.Replace {
+		maps.Copy(next, c)
 	}
 	for _, name := range e.Unset {
 		delete(next, name)

@@ -176,11 +176,20 @@ func (e *configEdit) apply(ctx context.Context, app octo.App) (old, next octo.Co
 		return nil, nil, octo.Errorf(octo.ErrConflict, "somebody has changed the configuration of %s meanwhile: it is %s now, and not %s", e.app, octo.ConfigName(app.Config), octo.ConfigName(*e.edit.Base)).
 			WithHint("see what with: octo config:diff %s -a %s", octo.ConfigName(*e.edit.Base), e.app)
 	}
-	if old, err = e.p.Configs.Read(ctx, e.app, app.Config); err != nil {
+	if old, err = e.read(ctx, app.Config); err != nil {
 		return nil, nil, err
 	}
 	next = e.edit.Apply(old)
 	return old, next, next.Check()
+}
+
+// read returns a version's values; none, where all are replaced and it cannot be read.
+func (e *configEdit) read(ctx context.Context, n int) (octo.Config, error) {
+	values, err := e.p.Configs.Read(ctx, e.app, n)
+	if err != nil && e.edit.Replace {
+		return octo.Config{}, nil
+	}
+	return values, err
 }
 
 // describe says what the release of the change will bring: also what was staged
@@ -196,7 +205,7 @@ func (e *configEdit) describe(ctx context.Context, app octo.App) (string, error)
 			return "", err
 		}
 		if running != app.Config && app.Release != 0 {
-			if before, err = e.p.Configs.Read(ctx, e.app, running); err != nil {
+			if before, err = e.read(ctx, running); err != nil {
 				return "", err
 			}
 		}

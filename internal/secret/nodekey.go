@@ -25,6 +25,13 @@ const nodeKeyText = `# The key of this octohost node. Without it the configurati
 # read. Keep a copy in a safe place, apart from copies of octo.db.
 `
 
+// renewal is what somebody writes into the file whose key is lost for good: a new one
+// is made, and what was sealed before is given up.
+const renewal = "new"
+
+// errRenew says that somebody wants a new key.
+var errRenew = errors.New("a new key is wanted")
+
 // readNodeKey reads the key of this node, which must be there.
 func readNodeKey(path string) (nodeKey, error) {
 	text, err := os.ReadFile(path) //nolint:gosec // the daemon's own
@@ -36,6 +43,9 @@ func readNodeKey(path string) (nodeKey, error) {
 	}
 	if st, err := os.Stat(path); err == nil && st.Mode().Perm()&0o077 != 0 {
 		return nodeKey{}, octo.Errorf(octo.ErrUnavailable, "others may read the key of this node, %s", path).WithHint("chmod 600 %s", path)
+	}
+	if strings.TrimSpace(string(text)) == renewal {
+		return nodeKey{}, errRenew
 	}
 	key, err := parseNodeKey(string(text))
 	if err != nil {
@@ -75,7 +85,13 @@ func newNodeKey(private *ecdh.PrivateKey) nodeKey {
 // ensureNodeKey reads the key of this node, and makes it where there is none.
 func ensureNodeKey(path string) (nodeKey, error) {
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-		return readNodeKey(path)
+		key, err := readNodeKey(path)
+		if !errors.Is(err, errRenew) {
+			return key, err
+		}
+		if err := os.Remove(path); err != nil {
+			return nodeKey{}, fmt.Errorf("make room for a new node key: %w", err)
+		}
 	}
 	private, err := ecdh.X25519().GenerateKey(rand.Reader)
 	if err != nil {

@@ -99,7 +99,9 @@ func (b *Box) Check(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read data key: %w", err)
 	}
-	_, err = b.unwrap(doc.Value)
+	if _, err = b.unwrap(doc.Value); errors.Is(err, errRenew) {
+		return octo.Errorf(octo.ErrUnavailable, "a new key of this node is made when octo starts again").WithHint("systemctl restart octohost")
+	}
 	return err
 }
 
@@ -136,7 +138,9 @@ func (b *Box) load(ctx context.Context) (*dataKey, error) {
 		doc, err := b.docs().Get(ctx, b.Node)
 		switch {
 		case err == nil:
-			b.key, err = b.unwrap(doc.Value)
+			if b.key, err = b.unwrap(doc.Value); errors.Is(err, errRenew) {
+				err = b.renew(ctx, doc.Version)
+			}
 		case errors.Is(err, octo.ErrNotFound):
 			err = b.begin(ctx)
 		default:
@@ -171,7 +175,7 @@ func (b *Box) unwrap(w wrapped) (*dataKey, error) {
 }
 
 // restore is what to do when the key of a node is not there.
-const restore = "bring the file back from a backup; what runs goes on meanwhile, but nothing that has configuration can be started"
+const restore = "bring the file back from a backup; if it is lost for good, see docs/config.md. What runs goes on meanwhile"
 
 // begin makes the data key, if there is none in the whole store.
 func (b *Box) begin(ctx context.Context) error {
@@ -181,8 +185,26 @@ func (b *Box) begin(ctx context.Context) error {
 	}
 	if len(others) > 0 {
 		return octo.Errorf(octo.ErrUnavailable, "the data key is sealed for node %s, and not for this one, which is %s", others[0].Name, b.Node).
-			WithHint("if this machine was renamed, give the node its name back (setting name)")
+			WithHint("if this machine was renamed, give the node its name back (setting node)")
 	}
+	return b.make(ctx, store.Absent)
+}
+
+// renew gives up what was sealed, because the key of this node is lost and no other
+// node has the data key.
+func (b *Box) renew(ctx context.Context, lost store.Version) error {
+	all, err := b.docs().All(ctx)
+	if err != nil {
+		return fmt.Errorf("list data keys: %w", err)
+	}
+	if len(all) > 1 {
+		return octo.Errorf(octo.ErrUnavailable, "other nodes have the data key, so that nothing needs to be given up").WithHint("let one of them seal it for this node again")
+	}
+	return b.make(ctx, lost)
+}
+
+// make makes a data key, and seals it for this node in place of what was there.
+func (b *Box) make(ctx context.Context, instead store.Version) error {
 	node, err := ensureNodeKey(b.File)
 	if err != nil {
 		return err
@@ -194,7 +216,7 @@ func (b *Box) begin(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("seal data key: %w", err)
 	}
-	_, err = b.docs().Create(ctx, b.Node, wrapped{ID: key.id[:], Public: node.public[:], Sealed: sealed})
+	_, err = b.docs().Replace(ctx, b.Node, wrapped{ID: key.id[:], Public: node.public[:], Sealed: sealed}, instead)
 	if err != nil && !errors.Is(err, octo.ErrConflict) { // somebody was faster: theirs holds
 		return fmt.Errorf("write data key: %w", err)
 	}

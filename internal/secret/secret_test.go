@@ -117,6 +117,36 @@ func TestBox_NeedsTheKeyOfTheNode(t *testing.T) {
 	require.ErrorContains(t, err, "another data key")
 }
 
+// A key that is lost for good can be given up, along with what was sealed with it.
+func TestBox_Renew(t *testing.T) {
+	s, file := open(t)
+	ctx := t.Context()
+	first := secret.New(secret.Config{Store: s, Node: "a", File: file})
+	sealed, err := first.Seal(ctx, []byte("x"), "one")
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file, []byte("new\n"), 0o600))
+	require.ErrorContains(t, first.Check(ctx), "when octo starts again")
+
+	for range 2 { // and only once
+		b := secret.New(secret.Config{Store: s, Node: "a", File: file})
+		_, err = b.Open(ctx, sealed, "one")
+		require.ErrorIs(t, err, octo.ErrUnavailable)
+		require.ErrorContains(t, err, "another data key")
+		require.NoError(t, b.Check(ctx))
+	}
+	b := secret.New(secret.Config{Store: s, Node: "a", File: file})
+	again, err := b.Seal(ctx, []byte("y"), "one")
+	require.NoError(t, err)
+	got, err := secret.New(secret.Config{Store: s, Node: "a", File: file}).Open(ctx, again, "one")
+	require.NoError(t, err)
+	require.Equal(t, "y", string(got))
+
+	_, err = s.Put(ctx, store.DataKeysPrefix+"b", []byte("{}"), store.Absent)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file, []byte("new"), 0o600))
+	require.ErrorContains(t, secret.New(secret.Config{Store: s, Node: "a", File: file}).Check(ctx), "other nodes have the data key")
+}
+
 // A node that was not given the data key does not make another one, which would shut
 // the others out.
 func TestBox_NeverMakesASecondDataKey(t *testing.T) {

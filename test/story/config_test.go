@@ -210,6 +210,18 @@ func TestConfig_LostNodeKey(t *testing.T) {
 	require.NoError(t, os.Rename(aside, key))
 	require.Equal(t, "1", w.octo("config:get", "A", "-a", "hello").ok())
 	r.deploy("v3")
+
+	// And where nobody has a copy.
+	w.kill(syscall.SIGKILL)
+	require.NoError(t, os.WriteFile(key, []byte("new\n"), 0o600))
+	w.start()
+	out := w.octo("config:set", "B=2", "-a", "hello")
+	require.Equal(t, 1, out.code)
+	require.Contains(t, out.err, "was sealed with another data key")
+	require.Contains(t, out.err, "octo config:import --replace FILE -a hello")
+	w.feed("A=5\n", "config:import", "-", "--replace", "-a", "hello").ok()
+	a, _ := w.variable("hello", "A")
+	require.Equal(t, "5", a)
 }
 
 // The file that an editor has is nobody else's, and gone when the editor is, however

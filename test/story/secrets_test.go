@@ -107,7 +107,15 @@ func (w *world) everything(owner string) []look {
 		return nil
 	}))
 	for _, args := range [][]string{
-		{"apps"}, {"ps", "--all"}, {"releases", owner}, {"events"}, {"audit"}, {"config", owner}, {"config:history", owner}, {"keys"}, {"doctor"},
+		{"apps"},
+		{"ps", "--all"},
+		{"releases", owner},
+		{"events"},
+		{"audit"},
+		{"config", owner},
+		{"config:history", owner},
+		{"keys"},
+		{"doctor"},
 		{"config:diff", "c0", "-a", owner},
 	} {
 		out := w.octo(append(args, "--json")...)
