@@ -151,6 +151,15 @@ func TestLogs_ARestartOfDockerLosesAndDoublesNothing(t *testing.T) {
 		require.LessOrEqual(t, times, 4, who)
 		require.Greater(t, times, 1, who)
 	}
+	var down []string
+	for _, l := range w.logLines("hello", "--source", "octohost") {
+		if l.Event == octo.EventInstanceDown {
+			down = append(down, l.Text)
+		}
+	}
+	for _, text := range down {
+		require.NotContains(t, text, "exited", "it was the engine's doing")
+	}
 }
 
 // One id leads from a visitor's error page to what the router and the app said about
