@@ -34,7 +34,7 @@ func TestScripts(t *testing.T) {
 		Dir:   filepath.Join("testdata", "script"),
 		Setup: setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code": code, "create": create, "deploy": deploy, "fail": fail, "print": printLines, "say": say, "find": find,
+			"code": code, "create": create, "deploy": deploy, "fail": fail, "print": printLines, "say": say, "find": find, "litter": litter,
 			"instance": instance, "over-ssh": overSSH, "key": key, "followers": followers, "await": await,
 		},
 		RequireExplicitExec: true,
@@ -176,6 +176,15 @@ func find(ts *testscript.TestScript, _ bool, args []string) {
 			Check: "disk", Level: octo.FindingLevel(level), Message: "it is " + level, Remedy: "mend it", Took: time.Millisecond,
 		})
 	}
+}
+
+// litter leaves garbage lying around.
+func litter(ts *testscript.TestScript, _ bool, _ []string) {
+	world(ts).Litter(
+		octo.Garbage{Kind: octo.GarbageImage, App: "hello", Name: "hello:1a2b3c4", Bytes: 1 << 30, Why: "not among the last 5"},
+		octo.Garbage{Kind: octo.GarbageImage, App: "hello", Name: "hello:5a6b7c8", Bytes: 1 << 30, Error: "a container uses it"},
+		octo.Garbage{Kind: octo.GarbageReleases, App: "hello", Name: "v1 to v12", Why: "not among the last 500"},
+	)
 }
 
 // instance makes an app's instances failed, unhealthy and draining: instance APP
