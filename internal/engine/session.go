@@ -12,6 +12,7 @@ type Attach struct {
 	Input    bool        // it gets what is written to the Session; else its input is empty
 	Terminal bool        // it gets a terminal, where output and errors are one
 	Window   octo.Window // size of that at the start, if it is valid
+	Logged   bool        // what it prints is in the container's log, too
 }
 
 // ExecSpec is a program to run inside of a container that runs already.

@@ -69,7 +69,7 @@ func (r *Runner) prepare(ctx context.Context, who octo.Identity, app octo.Name, 
 // start starts an attached program. Its container is removed by the loop, which is
 // told to look when the caller does not mind it any more.
 func (r *Runner) start(ctx context.Context, j job, input bool) (c engine.Container, s engine.Session, err error) {
-	at := engine.Attach{Input: input, Terminal: j.program.Terminal, Window: j.program.Window}
+	at := engine.Attach{Input: input, Terminal: j.program.Terminal, Window: j.program.Window, Logged: j.logged}
 	err = r.place(ctx, &j, func(spec engine.Spec) (err error) {
 		c, s, err = r.cfg.Engine.StartAttached(ctx, spec, at)
 		return err

@@ -56,6 +56,9 @@ func (s *fakeSession) connect(p *FakeProcess) {
 			return s.size.Columns, s.size.Rows, true
 		}
 	}
+	if s.attach.Logged {
+		out, complaints = io.MultiWriter(p.Stdout, out), io.MultiWriter(p.Stderr, complaints)
+	}
 	p.Stdout, p.Stderr = out, complaints
 }
 
