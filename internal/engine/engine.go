@@ -80,6 +80,7 @@ type Container struct {
 	Address   string // IP address; empty when it does not run
 	Started   time.Time
 	Finished  time.Time
+	Inside    []string // ids of programs that Exec has started there, and that go on
 }
 
 // EventKind is what happened to a container.

@@ -22,9 +22,20 @@ type ExecSpec struct {
 	Env     []string // NAME=value, over the container's
 }
 
+// Process is a program that runs.
+type Process interface {
+	// Signal sends the program a signal. One that has ended is no error. ErrUnavailable
+	// says that there is no way to do it.
+	Signal(ctx context.Context, name octo.SignalName) error
+	// Wait waits until the program has ended and returns its exit code, which is 128+n
+	// after signal n; a *CommandError where it never ran.
+	Wait(ctx context.Context) (int, error)
+}
+
 // Session is a program that somebody is connected with. Its methods may be called at
 // the same time, Write and CloseWrite by one goroutine.
 type Session interface {
+	Process
 	// Write writes to the program's input. It fails when nobody reads that any more.
 	io.Writer
 	// CloseWrite says that no more input comes. On a terminal it does nothing: there,
@@ -35,12 +46,6 @@ type Session interface {
 	Copy(stdout, stderr io.Writer) error
 	// Resize says what size the program's terminal has now.
 	Resize(ctx context.Context, size octo.Window) error
-	// Signal sends the program a signal. One that has ended is no error. ErrUnavailable
-	// says that there is no way to do it.
-	Signal(ctx context.Context, name octo.SignalName) error
-	// Wait waits until the program has ended and returns its exit code, which is 128+n
-	// after signal n; a *CommandError where it never ran.
-	Wait(ctx context.Context) (int, error)
 	// Close gives the connection up. The program goes on.
 	Close() error
 }

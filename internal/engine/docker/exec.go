@@ -39,6 +39,10 @@ func (e *Engine) Exec(ctx context.Context, id string, spec engine.ExecSpec) (eng
 	return s, nil
 }
 
+// Inside returns a program that Exec has started some time, by its id. It need not run
+// any more.
+func (e *Engine) Inside(id string) engine.Process { return &execSession{engine: e, id: id} }
+
 // The engine answers before a program runs, and closes its output before it knows
 // how it ended.
 const (

@@ -70,8 +70,11 @@ func containerOf(c container.InspectResponse) engine.Container {
 			out.Finished = out.Started // the engine notes the start of a short run after its end
 		}
 	}
-	if out.State == engine.StateRunning && c.NetworkSettings != nil {
-		out.Address = addressOf(c.NetworkSettings)
+	if out.State == engine.StateRunning {
+		out.Inside = c.ExecIDs
+		if c.NetworkSettings != nil {
+			out.Address = addressOf(c.NetworkSettings)
+		}
 	}
 	return out
 }

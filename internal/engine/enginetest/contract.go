@@ -42,6 +42,7 @@ type Containers interface {
 type Sessions interface {
 	StartAttached(ctx context.Context, spec engine.Spec, at engine.Attach) (engine.Container, engine.Session, error)
 	Exec(ctx context.Context, id string, spec engine.ExecSpec) (engine.Session, error)
+	Inside(id string) engine.Process
 }
 
 // Watching tells what containers do.
@@ -98,6 +99,7 @@ func Run(t *testing.T, open func(t testing.TB) (e Engine, pool string)) {
 		"exec terminal":           (*suite).execTerminal,
 		"exec signals":            (*suite).execSignals,
 		"exec fails":              (*suite).execFails,
+		"exec goes on":            (*suite).execGoesOn,
 		"events":                  (*suite).events,
 		"logs":                    (*suite).logs,
 		"logs follow":             (*suite).logsFollow,

@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -306,4 +307,28 @@ func (s *suite) execFails() {
 	require.NoError(s, s.Remove(s.Context(), box.ID))
 	_, err = s.Exec(s.Context(), box.ID, engine.ExecSpec{Command: []string{testapp, "exit", "0"}})
 	require.ErrorIs(s, err, octo.ErrNotFound)
+}
+
+// execGoesOn: what nobody is connected with any more is found, and ended.
+func (s *suite) execGoesOn() {
+	box := s.start(s.hello())
+	require.Empty(s, box.Inside)
+	c := s.inside(engine.Attach{Input: true}, box, testapp, "signals", "9")
+	c.hears("ready\n")
+	require.NoError(s, c.Close())
+	<-c.done // with whatever error
+	found := func() []string {
+		now, err := s.Inspect(s.Context(), box.ID)
+		require.NoError(s, err)
+		return now.Inside
+	}
+	require.Len(s, found(), 1)
+	left := s.Inside(found()[0])
+	require.NoError(s, left.Signal(c.ctx, "KILL"))
+	code, err := left.Wait(c.ctx)
+	require.NoError(s, err)
+	require.Equal(s, 137, code)
+	require.Eventually(s, func() bool { return len(found()) == 0 }, deadline, 10*time.Millisecond)
+	require.NoError(s, left.Signal(c.ctx, "KILL"), "it has ended")
+	require.NoError(s, s.Inside("0123456789").Signal(c.ctx, "KILL"), "it never was")
 }

@@ -43,6 +43,7 @@ type Fake struct {
 	networks   map[string]fakeNetwork    // by id
 	images     map[string]engine.Image   // by id
 	streams    map[*stream]struct{}
+	sessions   map[string]*fakeSession // of programs inside of containers, by id
 }
 
 type fakeNetwork struct {
@@ -63,7 +64,7 @@ func NewFake(config FakeConfig) *Fake {
 		// No process of a machine has such a number: the kernel's limit is 2^22.
 		lastPID:    1 << 23,
 		containers: map[string]*fakeContainer{}, networks: map[string]fakeNetwork{},
-		images: map[string]engine.Image{}, streams: map[*stream]struct{}{},
+		images: map[string]engine.Image{}, streams: map[*stream]struct{}{}, sessions: map[string]*fakeSession{},
 	}
 }
 

@@ -206,7 +206,9 @@ func (f *Fake) Exec(_ context.Context, id string, spec engine.ExecSpec) (engine.
 	}
 	p.Spec.Command, p.Spec.Env, p.Spec.Labels = spec.Command, slices.Concat(p.Spec.Env, spec.Env), maps.Clone(p.Spec.Labels)
 	s.connect(p)
-	ended := c.ended
+	ended, name := c.ended, randomID()
+	c.Inside = append(c.Inside, name)
+	f.sessions[name] = s
 	f.running.Go(func() {
 		code := s.program(f.config.Exec)(ctx, p)
 		killed := ctx.Err() != nil
@@ -214,6 +216,9 @@ func (f *Fake) Exec(_ context.Context, id string, spec engine.ExecSpec) (engine.
 		if killed {
 			code = 137
 		}
+		f.mu.Lock()
+		c.Inside = slices.DeleteFunc(slices.Clone(c.Inside), func(other string) bool { return other == name })
+		f.mu.Unlock()
 		s.ended(code)
 	})
 	f.running.Go(func() {
@@ -224,4 +229,17 @@ func (f *Fake) Exec(_ context.Context, id string, spec engine.ExecSpec) (engine.
 		}
 	})
 	return s, nil
+}
+
+// Inside returns a program that Exec has started.
+func (f *Fake) Inside(id string) engine.Process {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if s := f.sessions[id]; s != nil {
+		return s
+	}
+	s := newFakeSession(engine.Attach{}, nil)
+	s.kill = func() {}
+	close(s.done)
+	return s
 }
