@@ -12,6 +12,9 @@ import (
 	"github.com/octohost/octohost/internal/octo"
 )
 
+// startTimeout is how long the engine may take to start a container.
+const startTimeout = 2 * time.Minute
+
 // maxRuns is how many programs of one app may run beside its instances.
 const maxRuns = 32
 
@@ -89,7 +92,13 @@ func (r *Runner) place(ctx context.Context, j *job, start func(engine.Spec) erro
 	if err := j.equip(env, files); err != nil {
 		return err
 	}
-	if err := r.cfg.Places.Lend(ctx, j.spec, start); err != nil {
+	starting, cancel := context.WithTimeoutCause(ctx, startTimeout, octo.Errorf(octo.ErrTimeout, "it did not start within %s", startTimeout).
+		WithHint("see how this octohost is with: octo doctor"))
+	defer cancel()
+	if err := r.cfg.Places.Lend(starting, j.spec, start); err != nil {
+		if ctx.Err() == nil && starting.Err() != nil {
+			err = context.Cause(starting)
+		}
 		return err
 	}
 	_, err = r.app(ctx, j.release.App) // it may have begun to be destroyed just now

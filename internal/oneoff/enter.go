@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/octohost/octohost/internal/engine"
@@ -22,6 +23,11 @@ func (r *Runner) Enter(ctx context.Context, who octo.Identity, app octo.Name, in
 	}
 	if err := check(p); err != nil {
 		return octo.Exit{}, err
+	}
+	select {
+	case <-r.seen: // else it would be taken for what a crash has left
+	case <-ctx.Done():
+		return octo.Exit{}, ctx.Err()
 	}
 	where, err := r.find(ctx, app, instance)
 	if err != nil {
@@ -63,22 +69,67 @@ func (r *Runner) inside(ctx context.Context, s engine.Session, where box, p octo
 }
 
 // endInside ends a program inside of an instance whose user is gone.
-func (r *Runner) endInside(ctx context.Context, s engine.Session, where box) {
+func (r *Runner) endInside(ctx context.Context, p engine.Process, where box) {
 	for _, step := range []struct {
 		signal octo.SignalName
 		grace  time.Duration
 	}{{"TERM", octo.DefaultGrace.Std()}, {"KILL", hangUp}} {
-		if err := s.Signal(ctx, step.signal); err != nil {
-			r.cfg.Log.Warn("a program inside of an instance cannot be ended", "instance", where.Name, "err", err)
+		if err := p.Signal(ctx, step.signal); err != nil {
+			if ctx.Err() == nil {
+				r.cfg.Log.Warn("a program inside of an instance cannot be ended", "instance", where.Name, "err", err)
+			}
 			return
 		}
 		waiting, cancel := context.WithTimeout(ctx, step.grace)
-		_, err := s.Wait(waiting)
+		_, err := p.Wait(waiting)
 		cancel()
 		if err == nil {
 			return
 		}
 	}
+}
+
+// strayTime is how long a program inside of an instance may go on after a start of
+// octo that it was there before: longer than a health check takes.
+const strayTime = time.Minute
+
+// stray is a program inside of an instance that nobody is attached to any more.
+type stray struct {
+	engine.Process
+	where box
+}
+
+// strays returns what runs inside of instances as this octo begins. Those who entered
+// them have lost their connection with the octo before.
+func (r *Runner) strays(ctx context.Context) []stray {
+	all, err := r.cfg.Engine.List(ctx, map[string]string{engine.LabelHost: r.cfg.Host})
+	if err != nil && ctx.Err() == nil {
+		r.cfg.Log.Warn("what runs inside of instances cannot be looked after", "err", err)
+	}
+	var found []stray
+	for _, c := range all {
+		for _, id := range c.Inside {
+			found = append(found, stray{r.cfg.Engine.Inside(id), box{Name: c.Name, Container: c.ID}})
+		}
+	}
+	return found
+}
+
+// endStrays ends those that do not end by themselves.
+func (r *Runner) endStrays(ctx context.Context, found []stray) {
+	if len(found) == 0 {
+		return
+	}
+	select {
+	case <-ctx.Done():
+		return
+	case <-time.After(strayTime):
+	}
+	var ending sync.WaitGroup
+	for _, s := range found {
+		ending.Go(func() { r.endInside(ctx, s, s.where) })
+	}
+	ending.Wait()
 }
 
 // box is a container that somebody may enter.

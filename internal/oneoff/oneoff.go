@@ -26,6 +26,7 @@ type Programs interface {
 	Exec(ctx context.Context, id string, spec engine.ExecSpec) (engine.Session, error)
 	Stop(ctx context.Context, id string, grace time.Duration) error
 	Remove(ctx context.Context, id string) error
+	Inside(id string) engine.Process
 }
 
 // Containers tells what there is.
@@ -72,6 +73,7 @@ type Runner struct {
 	cfg  Config
 	wake chan struct{}              // has an element when the loop should look
 	jobs chan func(context.Context) // for the loop to run
+	seen chan struct{}              // closed when it is known what ran inside of instances before
 	over chan struct{}              // closed when the loop has ended
 
 	removing sync.Mutex // one container at a time
@@ -86,7 +88,7 @@ type ending struct{ why string }
 // New returns a Runner. It starts programs only while Run runs.
 func New(cfg Config) *Runner {
 	return &Runner{
-		cfg: cfg, wake: make(chan struct{}, 1), jobs: make(chan func(context.Context)), over: make(chan struct{}),
+		cfg: cfg, wake: make(chan struct{}, 1), jobs: make(chan func(context.Context)), over: make(chan struct{}), seen: make(chan struct{}),
 		minded: map[string]*ending{},
 	}
 }

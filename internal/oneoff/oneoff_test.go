@@ -405,3 +405,32 @@ func TestPrepare_Refuses(t *testing.T) {
 		require.ErrorContains(t, err, "git push octo main")
 	})
 }
+
+// What somebody ran inside of an instance does not outlive a crash of octo for long.
+func TestRun_EndsWhatIsLeftInside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		ctx := context.Background()
+		instance, err := r.fake.Start(ctx, engine.Spec{Name: "web", Image: r.image, Labels: map[string]string{engine.LabelHost: testHost}})
+		require.NoError(t, err)
+		for _, words := range [][]string{{"signals", "9"}, {"sleep", "1h"}, {"sleep", "1s"}} {
+			_, err := r.fake.Exec(ctx, instance.ID, engine.ExecSpec{Command: tool(words...).Command})
+			require.NoError(t, err)
+		}
+		inside := func() int {
+			c, err := r.fake.Inspect(ctx, instance.ID)
+			require.NoError(t, err)
+			require.Equal(t, engine.StateRunning, c.State)
+			return len(c.Inside)
+		}
+		r.start()
+		synctest.Wait()
+		require.Equal(t, 3, inside())
+		_, err = r.fake.Exec(ctx, instance.ID, engine.ExecSpec{Command: tool("sleep", "1h").Command})
+		require.NoError(t, err)
+		after(strayTime - time.Second)
+		require.Equal(t, 3, inside(), "what ends by itself may")
+		after(time.Minute)
+		require.Equal(t, 1, inside(), "what came later goes on")
+	})
+}

@@ -42,6 +42,9 @@ func (r *Runner) Run(ctx context.Context) error {
 	})
 	t := tender{Runner: r, busy: map[string]bool{}}
 	defer t.tasks.Wait()
+	left := r.strays(ctx)
+	close(r.seen)
+	t.tasks.Go(func() { r.endStrays(ctx, left) })
 	tick := time.NewTicker(tendEvery)
 	defer tick.Stop()
 	for {
