@@ -25,6 +25,8 @@ func (s *Server) routes() []route {
 	return slices.Concat(s.runRoutes(), s.configRoutes(), s.processRoutes(), s.edgeRoutes(), []route{
 		{"GET /v1/about", octo.ActionNone, s.about},
 		{"GET /v1/doctor", octo.ActionAdmin, s.doctor},
+		{"GET /v1/garbage", octo.ActionAdmin, s.garbage},
+		{"DELETE /v1/garbage", octo.ActionAdmin, s.collect},
 
 		{"GET /v1/apps", octo.ActionAppList, s.apps},
 		{"POST /v1/apps", octo.ActionAppCreate, s.createApp},

@@ -34,6 +34,8 @@ type Config struct {
 	// Audit keeps who did what; it may be nil. It is called before the answer to what it
 	// tells of is sent.
 	Audit func(octo.Audit)
+	// Collect removes what nothing needs any more; it may be nil.
+	Collect func(ctx context.Context, c octo.Collection) ([]octo.Garbage, error)
 	// Doctor looks at the machine; it may be nil.
 	Doctor func(ctx context.Context) []octo.Finding
 	// Version is that of this octo.

@@ -177,6 +177,14 @@ func processFacts(processes []octo.Process) *table {
 		row := []string{string(p.Name)}
 		t.head = []string{"PROCESS"}
 		for _, fact := range p.Facts() {
+			switch fact[0] {
+			case "singleton", "restarts": // said with the count; said by the description
+				continue
+			case "count":
+				if p.Singleton {
+					fact[1] += " (singleton)"
+				}
+			}
 			t.head = append(t.head, strings.ToUpper(fact[0]))
 			row = append(row, fact[1])
 		}

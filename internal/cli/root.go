@@ -45,7 +45,7 @@ func families(s *session) []family {
 		newAccessCommand(s), newAccessAddCommand(s), newAccessRemoveCommand(s), newAccessTransferCommand(s),
 		newKeysCommand(s), newKeysAddCommand(s), newKeysInfoCommand(s), newKeysRemoveCommand(s), newUsersCommand(s), newWhoamiCommand(s), newAuditCommand(s),
 	}}
-	machine := family{id: "machine", title: "The machine:", commands: []*cobra.Command{newDoctorCommand(s)}}
+	machine := family{id: "machine", title: "The machine:", commands: []*cobra.Command{newDoctorCommand(s), newGCCommand(s)}}
 	this := family{id: "this", title: "This program:", commands: []*cobra.Command{newVersionCommand(s)}}
 	if !s.inProcess {
 		config.commands = append(config.commands, newConfigEditCommand(s))

@@ -34,7 +34,7 @@ func TestScripts(t *testing.T) {
 		Dir:   filepath.Join("testdata", "script"),
 		Setup: setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code": code, "create": create, "deploy": deploy, "fail": fail, "print": printLines, "say": say, "find": find,
+			"code": code, "create": create, "deploy": deploy, "fail": fail, "print": printLines, "say": say, "find": find, "litter": litter,
 			"instance": instance, "over-ssh": overSSH, "key": key, "followers": followers, "await": await,
 		},
 		RequireExplicitExec: true,
@@ -178,6 +178,15 @@ func find(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
+// litter leaves garbage lying around.
+func litter(ts *testscript.TestScript, _ bool, _ []string) {
+	world(ts).Litter(
+		octo.Garbage{Kind: octo.GarbageImage, App: "hello", Name: "hello:1a2b3c4", Bytes: 1 << 30, Why: "not among the last 5"},
+		octo.Garbage{Kind: octo.GarbageImage, App: "hello", Name: "hello:5a6b7c8", Bytes: 1 << 30, Error: "a container uses it"},
+		octo.Garbage{Kind: octo.GarbageReleases, App: "hello", Name: "v1 to v12", Why: "not among the last 500"},
+	)
+}
+
 // instance makes an app's instances failed, unhealthy and draining: instance APP
 func instance(ts *testscript.TestScript, _ bool, args []string) {
 	app := octo.Name(args[0])
@@ -190,7 +199,9 @@ func instance(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	world(ts).SetInstances(app, one(1, octo.PhaseHealthy, 0, nil, "redirects to https"),
 		one(2, octo.PhaseFailed, 7, &octo.Failure{Kind: octo.FailedOOM, Message: "killed: over 512 MiB"}, ""),
-		one(3, octo.PhaseDraining, 0, nil, ""))
+		one(3, octo.PhaseDraining, 0, nil, ""),
+		one(4, octo.PhaseHealthy, 3, &octo.Failure{Kind: octo.FailedExit, Message: "worker exited with code 1 after 2.0 s"}, ""),
+		one(5, octo.PhaseHealthy, 0, &octo.Failure{Kind: octo.FailedCheck, Message: "GET / was answered with status 500"}, ""))
 }
 
 // overSSH runs a command line inside the daemon, as ssh octo@HOST does:

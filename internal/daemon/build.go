@@ -16,7 +16,6 @@ import (
 	"github.com/octohost/octohost/internal/control"
 	"github.com/octohost/octohost/internal/deploy"
 	"github.com/octohost/octohost/internal/edge"
-	"github.com/octohost/octohost/internal/engine"
 	"github.com/octohost/octohost/internal/git"
 	"github.com/octohost/octohost/internal/image"
 	"github.com/octohost/octohost/internal/logs"
@@ -78,7 +77,7 @@ func (d *Daemon) buildNode() (err error) {
 	d.agent, err = node.New(node.Config{
 		Name: name, Host: d.host, Engine: d.engine, Store: d.store, Proxy: d.proxy,
 		Env: d.config.Environment, Pools: d.settings.Networks, Record: d.record, Log: d.log,
-		LastWords: func(ctx context.Context, box engine.Container) error { return d.prints.Finish(ctx, box) },
+		LastWords: d.lastWords,
 		Facts:     octo.Node{Name: name, Version: d.program.Version, Started: time.Now().UTC()},
 	})
 	if err != nil {
@@ -87,8 +86,9 @@ func (d *Daemon) buildNode() (err error) {
 	d.prints = logs.NewCollector(logs.CollectorConfig{Host: d.host, Engine: d.engine, Archive: d.logs, Ready: d.agent.Ready(), Log: d.log})
 	d.runner = oneoff.New(oneoff.Config{
 		Host: d.host, Store: d.store, Engine: d.engine, Places: d.agent, Env: d.config.Environment,
-		Hold:     func() func() { return d.deployer.Hold() },
-		TaskTime: d.settings.ReleaseTimeout.Std(), Record: d.record, Log: d.log,
+		Hold:      func() func() { return d.deployer.Hold() },
+		LastWords: d.lastWords,
+		TaskTime:  d.settings.ReleaseTimeout.Std(), Record: d.record, Log: d.log,
 	})
 	d.control = control.New(control.Config{
 		Node: name, Domain: d.site.domain, Store: d.store, Ready: d.agent.Ready(),
@@ -113,7 +113,7 @@ func (d *Daemon) buildDeploy() error {
 	}
 	d.repos, err = git.New(git.Config{
 		Dir: filepath.Join(d.settings.Data, "git"), Socket: filepath.Join(d.settings.Data, "hook.sock"),
-		Executable: executable, MaxPush: int64(d.settings.Git.MaxPush), Free: d.room, Log: d.log,
+		Executable: executable, MaxPush: int64(d.settings.Git.MaxPush), Free: d.makeRoom, Log: d.log,
 		Deploy: d.deploy,
 		Branch: func(ctx context.Context, app octo.Name) (string, error) { return d.platform.Branch(ctx, app) },
 	})
@@ -126,12 +126,13 @@ func (d *Daemon) buildDeploy() error {
 	}
 	d.deployer = deploy.New(deploy.Config{
 		Host: d.host, Store: d.store, Source: d.repos, Builder: d.builder(), Images: d.engine, Router: d.proxy, Runner: d.runner,
-		Pushed: d.edge.Pushed, Readable: d.config.Readable, Defaults: d.config.Ensure, Secrets: d.config.Some, URL: d.site.url, Room: d.room, Memory: int64(d.settings.Build.Memory), CPU: cpu,
+		Pushed: d.edge.Pushed, Readable: d.config.Readable, Defaults: d.config.Ensure, Secrets: d.config.Some, URL: d.site.url, Room: d.room, Relief: func(ctx context.Context) { d.reaper.Relieve(ctx) }, Memory: int64(d.settings.Build.Memory), CPU: cpu,
 		Record: d.record, Log: d.log,
 	})
 	d.reaper = reap.New(reap.Config{
 		Host: d.host, Store: d.store, Engine: d.engine, Idle: d.deployer.Idle,
-		Repository: d.repos.Remove, Events: d.journal.ForgetEvents, Logs: d.logs.Forget, Names: d.edge.Forget, Maintain: d.repos.Maintain, Keep: d.settings.Keep, Cache: int64(d.settings.Build.Cache),
+		Repository: d.repos.Remove, Events: d.journal.ForgetEvents, Logs: d.logs.Forget, Names: d.edge.Forget, Maintain: d.repos.Maintain, Untag: d.repos.Untag,
+		Networks: d.agent.SpareNetworks, Space: d.space, Keep: d.settings.Keep, Cache: int64(d.settings.Build.Cache),
 		Record: d.record, Log: d.log,
 	})
 	return nil
@@ -155,7 +156,8 @@ func (d *Daemon) buildPlatform() error {
 	d.api = api.NewServer(api.Config{
 		Apps: d.platform, Releases: d.platform, Keys: d.platform, Access: d.platform, Activity: d.platform, Configuration: d.platform,
 		Processes: d.platform, Domains: d.edge, Edge: d.edge, Runs: d.runner,
-		Authorize: d.platform.Authorize, Trail: d.platform, Audit: d.trail.Record, Doctor: d.doctor, Version: d.program.Version, Log: d.log,
+		Trail: d.platform, Audit: d.trail.Record, Collect: d.reaper.Collect,
+		Authorize: d.platform.Authorize, Doctor: d.doctor, Version: d.program.Version, Log: d.log,
 	})
 	return nil
 }

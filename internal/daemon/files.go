@@ -12,8 +12,10 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/octohost/octohost/internal/octo"
+	"github.com/octohost/octohost/internal/reap"
 )
 
 // hostID returns the random id that tells this octohost's containers and images from
@@ -82,10 +84,38 @@ func (d *Daemon) room() error {
 		}
 		if free < d.settings.DiskFloor {
 			return octo.Errorf(octo.ErrUnavailable, "only %s are free on the disk of %s, less than the floor of %s", free, dir, d.settings.DiskFloor).
-				WithHint("make room there (octo apps:destroy, docker system prune), or lower disk_floor in octo.toml")
+				WithHint("an admin makes room there: octo gc --all, octo apps:destroy, docker system prune; or lowers disk_floor in octo.toml")
 		}
 	}
 	return nil
+}
+
+// makeRoom is room after what may go was removed, where there is little.
+func (d *Daemon) makeRoom() error {
+	ctx, cancel := context.WithTimeout(context.Background(), reliefWait)
+	defer cancel()
+	d.reaper.Relieve(ctx)
+	return d.room()
+}
+
+// reliefWait bounds how long a push waits for room to be made.
+const reliefWait = 2 * time.Minute
+
+// space says how much room there is on the disks. It is tight where another half of the
+// floor would reach it: time to remove what may go.
+func (d *Daemon) space(context.Context) reap.Space {
+	space := reap.Roomy
+	for _, dir := range d.disks() {
+		free, err := freeBytes(dir)
+		switch {
+		case err != nil:
+		case free < d.settings.DiskFloor:
+			return reap.Full
+		case free < d.settings.DiskFloor/2*3:
+			space = reap.Tight
+		}
+	}
+	return space
 }
 
 // disks are the directories whose file systems pushes and builds fill.

@@ -17,9 +17,11 @@ const (
 // routeRules has a line for every route of the API.
 func routeRules() map[string]string {
 	return map[string]string{
-		"GET /v1/about":  everybody,
-		"GET /v1/doctor": admins,
-		"/":              everybody, // whatever there is not
+		"GET /v1/about":      everybody,
+		"GET /v1/doctor":     admins,
+		"GET /v1/garbage":    admins,
+		"DELETE /v1/garbage": admins,
+		"/":                  everybody, // whatever there is not
 
 		"GET /v1/apps":                 everybody,
 		"POST /v1/apps":                people,
@@ -124,26 +126,26 @@ func lineRules() map[string]string {
 		"config:set A=1 -a APP":          changers,
 		"config:unset A -a APP":          changers,
 
-		"domains APP":                                          lookers,
-		"domains:add www.APP.example -a APP":                   changers,
-		"domains:check APP":                                    lookers,
-		"domains:clear APP":                                    changers,
-		"domains:remove www.APP.example -a APP":                changers,
-		"redirects APP":                                        lookers,
+		"domains APP":                           lookers,
+		"domains:add www.APP.example -a APP":    changers,
+		"domains:check APP":                     lookers,
+		"domains:clear APP":                     changers,
+		"domains:remove www.APP.example -a APP": changers,
+		"redirects APP":                         lookers,
 		"redirects:add old.APP.example www.APP.example -a APP": changers,
 		"redirects:remove old.APP.example -a APP":              changers,
-		"maintenance APP":                                      lookers,
-		"maintenance:on APP":                                   changers,
-		"maintenance:off APP":                                  changers,
-		"proxy APP":                                            lookers,
-		"proxy:set timeout=90s -a APP":                         changers,
-		"run APP -- true":                                      changers,
-		"run:detached APP -- true":                             changers,
-		"run:list APP":                                         changers,
-		"run:logs run.k7f3q -a APP":                            changers,
-		"run:stop run.k7f3q -a APP":                            changers,
-		"enter APP":                                            changers,
-		"shell APP":                                            changers,
+		"maintenance APP":              lookers,
+		"maintenance:on APP":           changers,
+		"maintenance:off APP":          changers,
+		"proxy APP":                    lookers,
+		"proxy:set timeout=90s -a APP": changers,
+		"run APP -- true":              changers,
+		"run:detached APP -- true":     changers,
+		"run:list APP":                 changers,
+		"run:logs run.k7f3q -a APP":    changers,
+		"run:stop run.k7f3q -a APP":    changers,
+		"enter APP":                    changers,
+		"shell APP":                    changers,
 
 		"access -a APP":                lookers,
 		"access:add bob viewer -a APP": owners,
@@ -160,8 +162,9 @@ func lineRules() map[string]string {
 		"users":                        admins,
 		"whoami":                       everybody,
 
-		"doctor":  admins,
-		"help":    everybody,
-		"version": everybody,
+		"doctor":       admins,
+		"gc --dry-run": admins,
+		"help":         everybody,
+		"version":      everybody,
 	}
 }

@@ -147,10 +147,6 @@ func (d *Deployer) tasks(ctx context.Context, p *printer, r octo.Release) error 
 }
 
 func (d *Deployer) task(ctx context.Context, p *printer, r octo.Release, t octo.Task) error {
-	if d.Runner == nil {
-		p.warn("%s is not run yet by this version of octohost.", t.Name)
-		return nil
-	}
 	p.step("Running %s: %s", t.Name, strings.Join(t.Command, " "))
 	lines := p.lines()
 	code, err := d.Runner.RunTask(ctx, r, t, lines)

@@ -77,6 +77,7 @@ type Config struct {
 	Pushed func(ctx context.Context, r octo.Release) (serves []string, refused []error, err error)
 	URL    func(octo.Name) string // where an app is reached
 	Room   func() error           // says whether there is disk space for a build
+	Relief func(context.Context)  // makes some where there is little; may be nil
 	Memory int64                  // limit of a build step in bytes
 	CPU    float64                // limit of a build step in cores
 	Record func(octo.Event)
@@ -243,6 +244,9 @@ func (d *Deployer) release(ctx context.Context, r octo.Release, settle func(octo
 // release before the present one.
 func (d *Deployer) Rollback(ctx context.Context, who octo.Identity, name octo.Name, to int, out io.Writer) error {
 	p := newPrinter(out)
+	if d.Relief != nil { // now: nothing can be removed while an image is held
+		d.Relief(ctx)
+	}
 	release, err := d.again(ctx, p, who, name, to)
 	if err != nil {
 		return err

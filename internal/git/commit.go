@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/octohost/octohost/internal/octo"
 )
@@ -58,6 +59,24 @@ func (r *Repos) Tag(ctx context.Context, app octo.Name, release int, commit stri
 	if err := checkCommit(commit); err != nil {
 		return err
 	}
-	_, err := r.output(ctx, app, "update-ref", "refs/octo/releases/"+octo.Version(release), commit)
+	_, err := r.output(ctx, app, "update-ref", releaseRef(release), commit)
+	return err
+}
+
+func releaseRef(release int) string { return "refs/octo/releases/" + octo.Version(release) }
+
+// Untag lets go of the commits of releases: what no branch has may be collected then.
+// Releases without a tag are no error.
+func (r *Repos) Untag(ctx context.Context, app octo.Name, releases []int) error {
+	if !r.Exists(app) {
+		return nil
+	}
+	var orders strings.Builder
+	for _, n := range releases {
+		fmt.Fprintf(&orders, "delete %s\n", releaseRef(n))
+	}
+	cmd := r.command(ctx, app, "update-ref", "--stdin")
+	cmd.Stdin = strings.NewReader(orders.String())
+	_, err := r.run(cmd)
 	return err
 }

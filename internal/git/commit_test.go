@@ -216,6 +216,13 @@ func TestTag_KeepsACommitWithoutShowingIt(t *testing.T) {
 	require.NoError(t, err)
 	require.NotContains(t, c.git("ls-remote", "octo"), first)
 	require.NotContains(t, c.git("ls-remote", "octo"), "refs/octo")
+
+	require.NoError(t, h.Untag(t.Context(), "hello", []int{1, 7}), "v7 was never tagged")
+	_, err = h.output(context.Background(), "hello", "gc", "-q", "--prune=now")
+	require.NoError(t, err)
+	_, err = h.output(context.Background(), "hello", "cat-file", "-e", first)
+	require.Error(t, err, "it is let go of")
+	require.NoError(t, h.Untag(t.Context(), "nothing", []int{1}))
 }
 
 func FuzzReadObject(f *testing.F) {

@@ -41,6 +41,7 @@ type Inspector interface {
 type Engine interface {
 	Lifecycle
 	Inspector
+	Networker
 }
 
 // Proxy is what the agent asks of the proxy before it stops an instance.

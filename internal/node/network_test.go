@@ -147,3 +147,42 @@ func TestAddressesOf_ReadsWhatEnginesSay(t *testing.T) {
 		})
 	}
 }
+
+// Networks that nobody is in any more go, but for the first; whoever needs one again
+// gets it.
+func TestNetworks_AreGivenBack(t *testing.T) {
+	ns, fake := newTestNetworks(t, "10.213.0.0/16")
+	var places []place
+	for range perNetwork + 1 {
+		p, err := ns.take(t.Context())
+		require.NoError(t, err)
+		places = append(places, p)
+	}
+	gone, err := ns.spare(t.Context(), fake, false)
+	require.NoError(t, err)
+	require.Empty(t, gone)
+	ns.free(places[perNetwork])
+	gone, err = ns.spare(t.Context(), fake, true)
+	require.NoError(t, err)
+	require.Equal(t, []string{ns.name(2)}, gone)
+	for range 2 {
+		gone, err = ns.spare(t.Context(), fake, false)
+		require.NoError(t, err)
+	}
+	require.Empty(t, gone, "it went the first time")
+	made, err := fake.Networks(t.Context(), nil)
+	require.NoError(t, err)
+	require.Len(t, made, 1)
+	p, err := ns.take(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, ns.name(2), p.network)
+	made, err = fake.Networks(t.Context(), nil)
+	require.NoError(t, err)
+	require.Len(t, made, 2, "made again")
+	for _, p := range places[:perNetwork] {
+		ns.free(p)
+	}
+	gone, err = ns.spare(t.Context(), fake, false)
+	require.NoError(t, err)
+	require.Empty(t, gone, "the first stays, and the other one is in use")
+}

@@ -145,7 +145,7 @@ func orElse(text, none string) string {
 	return text
 }
 
-// String describes a check of a kind: "http /up within 1m0s, every 30s".
+// String describes a check of a kind, but for what is usual: "http /up every 30s".
 func (c Check) String(kind CheckKind) string {
 	text := string(kind)
 	switch kind {
@@ -160,17 +160,19 @@ func (c Check) String(kind CheckKind) string {
 		return text
 	case CheckTCP:
 	}
-	text += fmt.Sprintf(" within %s", c.Deadline.Std())
+	if c.Deadline != DefaultDeadline {
+		text += fmt.Sprintf(" within %s,", c.Deadline.Std())
+	}
 	for _, part := range []struct {
 		say   string
 		value Duration
-	}{{"every", c.Interval}, {"each at most", c.Timeout}} {
+	}{{"every", c.Interval}, {"at most", c.Timeout}} {
 		if part.value > 0 {
-			text += fmt.Sprintf(", %s %s", part.say, part.value.Std())
+			text += fmt.Sprintf(" %s %s,", part.say, part.value.Std())
 		}
 	}
 	if c.Retries > 0 {
-		text += fmt.Sprintf(", unhealthy after %d", c.Retries)
+		text += fmt.Sprintf(" unhealthy after %d,", c.Retries)
 	}
-	return text
+	return strings.TrimSuffix(text, ",")
 }

@@ -31,6 +31,7 @@ const (
 	EventInstanceOOM   EventKind = "instance.oom"
 	EventKeyAdded      EventKind = "key.added"
 	EventKeyRemoved    EventKind = "key.removed"
+	EventDiskLow       EventKind = "disk.low"
 	EventRunStarted    EventKind = "run.started"
 	EventRunEnded      EventKind = "run.ended"
 	EventDomainAdded   EventKind = "domain.added"

@@ -20,21 +20,26 @@ import (
 )
 
 type world struct {
+	*reap.Reaper
 	t      *testing.T
 	store  *bolt.Store
 	engine *enginetest.Fake
 	deploy sync.RWMutex // held while a deploy is at work
 
-	mu      sync.Mutex
-	removed []string // repositories, events and logs of apps
+	mu       sync.Mutex
+	removed  []string // repositories, events and logs of apps
+	untagged []int
+	spaces   []reap.Space // one for each time that it is asked; the last stays
+	events   []octo.Event
 }
 
 func newWorld(t *testing.T) *world {
 	s, err := bolt.Open(filepath.Join(t.TempDir(), "octo.db"))
 	require.NoError(t, err)
 	w := &world{t: t, store: s, engine: enginetest.NewFake(enginetest.FakeConfig{})}
-	r := reap.New(reap.Config{
-		Host: "test", Store: s, Engine: w.engine, Keep: 2, Record: func(octo.Event) {}, Log: slog.New(slog.DiscardHandler),
+	w.Reaper = reap.New(reap.Config{
+		Host: "test", Store: s, Engine: w.engine, Keep: 2, Cache: 1 << 30, Record: w.record, Log: slog.New(slog.DiscardHandler),
+		Untag: w.untag, Networks: func(context.Context, bool) ([]string, error) { return nil, nil }, Space: w.space,
 		Repository: w.removal("repository"), Events: w.removal("events"), Logs: w.removal("logs"), Names: w.removal("names"),
 		Idle: func(f func()) bool {
 			if !w.deploy.TryLock() {
@@ -47,7 +52,7 @@ func newWorld(t *testing.T) *world {
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- r.Run(ctx) }()
+	go func() { ended <- w.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
 		require.NoError(t, <-ended)
@@ -67,16 +72,48 @@ func (w *world) removal(what string) func(context.Context, octo.Name) error {
 	}
 }
 
-// release writes release n of an app, with an image of its own, as live.
-func (w *world) release(app octo.Name, n int) string {
-	image := w.engine.AddImage(engine.Image{
-		Tags:   []string{string(app) + ":" + octo.Version(n)},
+func (w *world) untag(_ context.Context, _ octo.Name, releases []int) error {
+	w.untagged = append(w.untagged, releases...)
+	return nil
+}
+
+func (w *world) space(context.Context) reap.Space {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.spaces) == 0 {
+		return reap.Roomy
+	}
+	s := w.spaces[0]
+	w.spaces = w.spaces[min(1, len(w.spaces)-1):]
+	return s
+}
+
+func (w *world) record(e octo.Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.events = append(w.events, e)
+}
+
+// image makes an image of an app.
+func (w *world) image(app octo.Name, tag string) string {
+	return w.engine.AddImage(engine.Image{
+		Tags:   []string{string(app) + ":" + tag},
 		Labels: map[string]string{engine.LabelHost: "test", engine.LabelApp: string(app)},
 	})
+}
+
+// release writes release n of an app, with an image of its own, as live.
+func (w *world) release(app octo.Name, n int) string {
+	image := w.image(app, octo.Version(n))
+	w.rerelease(app, n, image)
+	return image
+}
+
+// rerelease writes release n of an app, with an image that is there, as live.
+func (w *world) rerelease(app octo.Name, n int, image string) {
 	_, err := store.Docs[octo.Release]{Store: w.store, Prefix: store.ReleasesPrefix}.
 		Create(w.t.Context(), store.ReleaseName(app, n), octo.Release{App: app, Number: n, Image: image, Outcome: octo.Live})
 	require.NoError(w.t, err)
-	return image
 }
 
 func (w *world) put(a octo.App) {
@@ -110,6 +147,36 @@ func TestReaper_KeepsTheImagesOfTheLastReleases(t *testing.T) {
 	w.put(octo.App{Name: "hello", Release: 4, Live: 4, Last: 4})
 	w.eventually("hello", images[2], images[3])
 	require.Equal(t, []string{other}, w.images("hello2"), "names are compared whole")
+}
+
+// Changes of settings and restarts make releases too, with the same image.
+func TestReaper_CountsImagesNotReleases(t *testing.T) {
+	w := newWorld(t)
+	first, second, third := w.release("hello", 1), w.release("hello", 2), w.release("hello", 3)
+	for n := 4; n <= 9; n++ {
+		w.rerelease("hello", n, third)
+	}
+	w.put(octo.App{Name: "hello", Release: 9, Live: 9, Last: 9})
+	w.eventually("hello", second, third)
+	require.NotContains(t, w.images("hello"), first)
+}
+
+// What a container uses stays, and goes when that has gone, though the app has not
+// changed since.
+func TestReaper_LooksAgainAtWhatWasInUse(t *testing.T) {
+	w := newWorld(t)
+	first, second, third := w.release("hello", 1), w.release("hello", 2), w.release("hello", 3)
+	c, err := w.engine.Start(t.Context(), engine.Spec{Name: "still-there", Image: first, Command: []string{"/app"}, Labels: map[string]string{engine.LabelHost: "test", engine.LabelInstance: "x"}})
+	require.NoError(t, err)
+	w.put(octo.App{Name: "hello", Release: 3, Live: 3, Last: 3})
+	require.Never(t, func() bool { return len(w.images("hello")) < 3 }, 100*time.Millisecond, 10*time.Millisecond)
+	require.NoError(t, w.engine.Stop(t.Context(), c.ID, 0))
+	require.NoError(t, w.engine.Remove(t.Context(), c.ID))
+	list, err := w.Collect(t.Context(), octo.Collection{})
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+	require.Empty(t, list[0].Error)
+	w.eventually("hello", second, third)
 }
 
 func TestReaper_KeepsWhatRunsHoweverOld(t *testing.T) {

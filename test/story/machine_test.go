@@ -27,6 +27,7 @@ type machine struct {
 	t      *testing.T
 	name   string // of the network namespace, and of the control group of all that runs
 	dir    string // all that the engine writes; in run what a reboot would wipe
+	disk   string // where its images and octo's data are: in dir, or a file system of its own
 	engine *daemon
 	keeper io.Writer
 	said   *bufio.Reader // by the keeper
@@ -61,15 +62,22 @@ rm -rf "$dir"
 // newMachine starts a machine with a running engine.
 func newMachine(t *testing.T) *machine {
 	t.Helper()
+	m := newDeadMachine(t)
+	m.startEngine()
+	return m
+}
+
+// newDeadMachine is newMachine without an engine yet.
+func newDeadMachine(t *testing.T) *machine {
+	t.Helper()
 	needRoot(t)
 	var id [4]byte
 	_, _ = rand.Read(id[:]) // never fails, by crypto/rand
 	dir, err := os.MkdirTemp("", "octo-story-machine-")
 	require.NoError(t, err)
-	m := &machine{t: t, name: "octo-story-" + hex.EncodeToString(id[:]), dir: dir}
+	m := &machine{t: t, name: "octo-story-" + hex.EncodeToString(id[:]), dir: dir, disk: dir}
 	m.keep()
 	m.order("on")
-	m.startEngine()
 	return m
 }
 
@@ -169,7 +177,7 @@ func (m *machine) namespace() string { return "/run/netns/" + m.name }
 func (m *machine) launchEngine() {
 	m.t.Helper()
 	args := []string{
-		"dockerd", "--config-file", m.path("daemon.json"), "--data-root", m.path("docker"), "--exec-root", m.path("run"),
+		"dockerd", "--config-file", m.path("daemon.json"), "--data-root", filepath.Join(m.disk, "docker"), "--exec-root", m.path("run"),
 		"--pidfile", m.path("run/docker.pid"), "--host", m.address(),
 		"--cgroup-parent", "/" + m.name, "--exec-opt", "native.cgroupdriver=cgroupfs",
 	}
@@ -275,8 +283,13 @@ func (m *machine) dial(ctx context.Context, network, address string) (net.Conn, 
 // world starts an octohost on the machine.
 func (m *machine) world(env ...string) *world {
 	m.t.Helper()
+	dir := m.t.TempDir()
+	if m.disk != m.dir {
+		dir = filepath.Join(m.disk, "octo")
+		require.NoError(m.t, os.MkdirAll(dir, 0o750))
+	}
 	w := &world{
-		t: m.t, dir: m.t.TempDir(), engine: m.address(), env: env, http: "127.0.0.1:8080", ssh: "127.0.0.1:2222",
+		t: m.t, dir: dir, engine: m.address(), env: env, http: "127.0.0.1:8080", ssh: "127.0.0.1:2222",
 		wrap: m.wrap(), dial: m.dial, passing: true,
 	}
 	w.admit = w.path("key.pub")

@@ -33,6 +33,7 @@ type World struct {
 	keys      []octo.Key
 	events    []octo.Event
 	audits    []octo.Audit
+	garbage   []octo.Garbage
 	findings  []octo.Finding
 	followers int
 }
@@ -56,7 +57,7 @@ func New() *World {
 func (w *World) Config() api.Config {
 	return api.Config{
 		Apps: w, Releases: w, Keys: w, Access: w, Activity: w, Runs: w, Processes: w, Configuration: w, Domains: w, Edge: w,
-		Authorize: w.authorize, Trail: w, Audit: w.Audit,
+		Authorize: w.authorize, Trail: w, Audit: w.Audit, Collect: w.Collect,
 		Doctor:  func(context.Context) []octo.Finding { return w.Findings() },
 		Version: "v1.2.3",
 	}

@@ -98,3 +98,13 @@ func (e *Engine) PruneBuildCache(ctx context.Context, keep int64) (int64, error)
 	}
 	return int64(result.Report.SpaceReclaimed), nil //nolint:gosec // checked
 }
+
+// BuildCacheSize returns how many bytes BuildKit's cache has. It may take seconds, for
+// older engines look at everything that they have.
+func (e *Engine) BuildCacheSize(ctx context.Context) (int64, error) {
+	usage, err := e.client.DiskUsage(ctx, client.DiskUsageOptions{BuildCache: true})
+	if err != nil {
+		return 0, e.fail(err, "look at build cache")
+	}
+	return usage.BuildCache.TotalSize, nil
+}

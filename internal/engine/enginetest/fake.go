@@ -36,6 +36,7 @@ type Fake struct {
 	running sync.WaitGroup // programs
 
 	mu         sync.Mutex
+	cache      int64 // bytes of the build cache
 	lost       bool
 	lastPID    int
 	containers map[string]*fakeContainer // by id

@@ -2,6 +2,7 @@ package webapp
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ import (
 //	cat [FILE…]    prints files, or its input
 //	sum FILE       prints its SHA-256
 //	write FILE TEXT
+//	fill FILE N    writes N MiB that cannot be made smaller
 //	eat            eats memory until it is killed
 //	env NAME…      prints variables
 //	flood N        prints N bytes, a pattern that tells where it is
@@ -68,6 +70,8 @@ func (p Process) tool(ctx context.Context, name string, args []string) error {
 		return err
 	case "write":
 		return os.WriteFile(args[0], []byte(args[1]), 0o644) //nolint:gosec // in a container
+	case "fill":
+		return fill(args[0], args[1])
 	case "eat":
 		p.eat()
 		return exitCode(137)
@@ -184,4 +188,18 @@ func (p Process) tellWindow(ctx context.Context, n int) error {
 		}
 	}
 	return nil
+}
+
+// fill writes so many MiB of noise to a file.
+func fill(path, size string) error {
+	n, err := strconv.Atoi(size)
+	if err != nil {
+		return err
+	}
+	f, err := os.Create(path) //nolint:gosec // in a container
+	if err != nil {
+		return err
+	}
+	_, err = io.CopyN(f, rand.Reader, int64(n)<<20)
+	return errors.Join(err, f.Close())
 }
