@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"path/filepath"
 
 	"github.com/octohost/octohost/internal/api"
 	"github.com/octohost/octohost/internal/daemon"
@@ -18,8 +19,12 @@ func withDaemon(env Env) Env {
 	env.Hook = func(ctx context.Context, args []string, stdio Stdio) int {
 		return git.Hook(ctx, args, os.Environ(), stdio.In, stdio.Out, stdio.Err)
 	}
-	env.Doctor = func(ctx context.Context) []octo.Finding {
-		settings, err := daemon.Load("", env.Getenv, func(*daemon.Settings) {})
+	env.Socket = func(f ServeFlags) (string, error) {
+		settings, err := daemon.Load(f.Config, env.Getenv, f.over)
+		return filepath.Join(settings.Data, "octo.sock"), err
+	}
+	env.Doctor = func(ctx context.Context, f ServeFlags) []octo.Finding {
+		settings, err := daemon.Load(f.Config, env.Getenv, f.over)
 		if err != nil {
 			return []octo.Finding{{Check: "configuration", Level: octo.FindingProblem, Message: err.Error()}}
 		}

@@ -11,7 +11,10 @@ import (
 	"github.com/octohost/octohost/internal/octo"
 )
 
-type doctorCommand struct{ s *session }
+type doctorCommand struct {
+	s     *session
+	flags ServeFlags // of the daemon that is meant
+}
 
 func newDoctorCommand(s *session) *cobra.Command {
 	c := &doctorCommand{s: s}
@@ -20,12 +23,17 @@ func newDoctorCommand(s *session) *cobra.Command {
 		Short: "Look for what is wrong, and say how to mend it",
 		Long: `Look for what is wrong with the machine, and say how to mend it.
 
-Where no daemon answers, this machine is looked at. The exit code is 1 when there
-is a problem; warnings do not count.`,
+Where no daemon answers, this machine is looked at. If octo serve was started with
+--config or --data, say the same here. The exit code is 1 when there is a problem;
+warnings do not count.`,
 		Example:           "  octo doctor\n  octo doctor --json",
 		Args:              exactly(0),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE:              c.run,
+	}
+	if !s.inProcess {
+		cmd.Flags().StringVar(&c.flags.Config, "config", "", "the configuration file that octo serve was started with")
+		cmd.Flags().StringVar(&c.flags.Data, "data", "", "the data directory that octo serve was started with")
 	}
 	jsonOf[octo.Finding](cmd, "a list of objects")
 	return cmd
@@ -51,6 +59,9 @@ func (c *doctorCommand) run(cmd *cobra.Command, _ []string) error {
 
 // look asks the daemon, and looks at this machine itself where none answers.
 func (c *doctorCommand) look(ctx context.Context) ([]octo.Finding, error) {
+	if err := c.aim(); err != nil {
+		return nil, err
+	}
 	client, err := c.s.open(ctx)
 	if err != nil {
 		return nil, err
@@ -61,7 +72,7 @@ func (c *doctorCommand) look(ctx context.Context) ([]octo.Finding, error) {
 		return found, err
 	}
 	if c.s.env.Doctor != nil {
-		return c.s.env.Doctor(ctx), nil
+		return c.s.env.Doctor(ctx, c.flags), nil
 	}
 	gone := octo.Finding{Check: "daemon", Level: octo.FindingProblem, Message: err.Error()}
 	var told *octo.Error
@@ -69,6 +80,20 @@ func (c *doctorCommand) look(ctx context.Context) ([]octo.Finding, error) {
 		gone.Message, gone.Remedy = told.Message, told.Hint
 	}
 	return []octo.Finding{gone}, nil
+}
+
+// aim makes the session ask the daemon that the flags are of.
+func (c *doctorCommand) aim() (err error) {
+	switch {
+	case c.flags == ServeFlags{}:
+		return nil
+	case c.s.host != "" || c.s.socket != "":
+		return usage("leave one of them out", "--config and --data are of an octohost on this machine, and --host and --socket name another")
+	case c.s.env.Socket == nil:
+		return octo.Errorf(octo.ErrUnavailable, "this octo is only a client").WithHint("run it on the octohost, or name that with --host")
+	}
+	c.s.socket, err = c.s.env.Socket(c.flags)
+	return err
 }
 
 func (c *doctorCommand) print(found []octo.Finding) error {

@@ -44,8 +44,10 @@ type Env struct {
 	Serve func(ctx context.Context, flags ServeFlags) error
 	// Hook is what git runs during a push. It returns the exit code.
 	Hook func(ctx context.Context, args []string, stdio Stdio) int
-	// Doctor looks at this machine when no daemon answers.
-	Doctor func(ctx context.Context) []octo.Finding
+	// Doctor looks at this machine when no daemon answers that was started with flags.
+	Doctor func(ctx context.Context, flags ServeFlags) []octo.Finding
+	// Socket returns where a daemon listens that was started with flags.
+	Socket func(flags ServeFlags) (string, error)
 	// Shield starts a process so that Ctrl-C does not end it; nil just starts it.
 	Shield func(start func() (net.Conn, error)) (net.Conn, error)
 	// OpenBrowser shows a URL to the person; nil where there is no browser.

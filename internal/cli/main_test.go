@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -48,9 +49,10 @@ func lookable(env Env) Env {
 		return len(args)
 	}
 	env.Doctor = nil
+	env.Socket = func(f ServeFlags) (string, error) { return filepath.Join(f.Data, "octo.sock"), nil }
 	if env.Getenv("TEST_DOCTOR") != "" {
-		env.Doctor = func(context.Context) []octo.Finding {
-			return []octo.Finding{{Check: "daemon", Level: octo.FindingProblem, Message: "octo serve is not running"}}
+		env.Doctor = func(_ context.Context, f ServeFlags) []octo.Finding {
+			return []octo.Finding{{Check: "daemon", Level: octo.FindingProblem, Message: "octo serve is not running" + f.Data + f.Config}}
 		}
 	}
 	return env

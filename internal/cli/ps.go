@@ -109,10 +109,15 @@ func (c *psCommand) age(in octo.Instance) string {
 
 // note returns why an instance is as it is.
 func note(in octo.Instance) string {
-	if in.Failure != nil && in.Note == "" {
+	switch {
+	case in.Note != "" || in.Failure == nil:
+		return in.Note
+	case in.Phase != octo.PhaseHealthy:
 		return in.Failure.Message
+	case in.Restarts > 0:
+		return fmt.Sprintf("restarted %d x, last: %s", in.Restarts, in.Failure.Message)
 	}
-	return in.Note
+	return "" // it has recovered by itself
 }
 
 func phaseCell(p octo.Phase) cell {

@@ -199,7 +199,9 @@ func instance(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	world(ts).SetInstances(app, one(1, octo.PhaseHealthy, 0, nil, "redirects to https"),
 		one(2, octo.PhaseFailed, 7, &octo.Failure{Kind: octo.FailedOOM, Message: "killed: over 512 MiB"}, ""),
-		one(3, octo.PhaseDraining, 0, nil, ""))
+		one(3, octo.PhaseDraining, 0, nil, ""),
+		one(4, octo.PhaseHealthy, 3, &octo.Failure{Kind: octo.FailedExit, Message: "worker exited with code 1 after 2.0 s"}, ""),
+		one(5, octo.PhaseHealthy, 0, &octo.Failure{Kind: octo.FailedCheck, Message: "GET / was answered with status 500"}, ""))
 }
 
 // overSSH runs a command line inside the daemon, as ssh octo@HOST does:

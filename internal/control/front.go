@@ -74,9 +74,11 @@ func differences[T any](before, now []store.Doc[T], f func(was, is *store.Doc[T]
 	}
 }
 
-// sameBehind reports whether two versions of an app differ at most in their front.
+// sameBehind reports whether two versions of an app differ at most in their front, and
+// in what the planner has no interest in.
 func sameBehind(a, b octo.App) bool {
 	a.Edge, a.Maintenance = b.Edge, b.Maintenance
+	a.Owner, a.Access, a.Branch, a.NamesOf = b.Owner, b.Access, b.Branch, b.NamesOf
 	return reflect.DeepEqual(a, b)
 }
 

@@ -16,7 +16,6 @@ import (
 	"github.com/octohost/octohost/internal/control"
 	"github.com/octohost/octohost/internal/deploy"
 	"github.com/octohost/octohost/internal/edge"
-	"github.com/octohost/octohost/internal/engine"
 	"github.com/octohost/octohost/internal/git"
 	"github.com/octohost/octohost/internal/image"
 	"github.com/octohost/octohost/internal/logs"
@@ -78,7 +77,7 @@ func (d *Daemon) buildNode() (err error) {
 	d.agent, err = node.New(node.Config{
 		Name: name, Host: d.host, Engine: d.engine, Store: d.store, Proxy: d.proxy,
 		Env: d.config.Environment, Pools: d.settings.Networks, Record: d.record, Log: d.log,
-		LastWords: func(ctx context.Context, box engine.Container) error { return d.prints.Finish(ctx, box) },
+		LastWords: d.lastWords,
 		Facts:     octo.Node{Name: name, Version: d.program.Version, Started: time.Now().UTC()},
 	})
 	if err != nil {
@@ -87,8 +86,9 @@ func (d *Daemon) buildNode() (err error) {
 	d.prints = logs.NewCollector(logs.CollectorConfig{Host: d.host, Engine: d.engine, Archive: d.logs, Ready: d.agent.Ready(), Log: d.log})
 	d.runner = oneoff.New(oneoff.Config{
 		Host: d.host, Store: d.store, Engine: d.engine, Places: d.agent, Env: d.config.Environment,
-		Hold:     func() func() { return d.deployer.Hold() },
-		TaskTime: d.settings.ReleaseTimeout.Std(), Record: d.record, Log: d.log,
+		Hold:      func() func() { return d.deployer.Hold() },
+		LastWords: d.lastWords,
+		TaskTime:  d.settings.ReleaseTimeout.Std(), Record: d.record, Log: d.log,
 	})
 	d.control = control.New(control.Config{
 		Node: name, Domain: d.site.domain, Store: d.store, Ready: d.agent.Ready(),

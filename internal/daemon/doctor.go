@@ -28,10 +28,12 @@ type patient struct {
 	settings Settings
 	site     site
 	engine   func(context.Context) (engine.Info, error)
-	secrets  func(context.Context) error // looks at the keys of the configuration; nil when no daemon runs
-	running  bool                        // as part of the daemon that has the ports
+	secrets  func(context.Context) error               // looks at the keys of the configuration; nil when no daemon runs
+	keys     func(context.Context) ([]octo.Key, error) // of people; nil when no daemon runs
+	running  bool                                      // as part of the daemon that has the ports
 
 	overruled map[string]string // settings of doors that somebody else opened at another port
+	held      string            // where systemd keeps the port of sites open while no daemon runs
 }
 
 // check is one thing that the doctor looks at.
@@ -48,6 +50,7 @@ func checks() []check {
 		{"isolation", checkIsolation},
 		{"data", checkData},
 		{"secrets", checkSecrets},
+		{"keys", checkKeys},
 		{"disk", checkDisk},
 		{"logs", checkLogs},
 		{"http port", checkHTTP},
@@ -68,12 +71,12 @@ func Doctor(ctx context.Context, s Settings) []octo.Finding {
 	if err != nil {
 		return []octo.Finding{problem("", "%v", err)}
 	}
-	return examine(ctx, &patient{settings: s, site: where, engine: e.Info})
+	return examine(ctx, &patient{settings: s, site: where, engine: e.Info, held: heldOpen(ctx)})
 }
 
 // doctor looks at the machine from inside the daemon.
 func (d *Daemon) doctor(ctx context.Context) []octo.Finding {
-	return examine(ctx, &patient{settings: d.settings, site: d.site, engine: d.engine.Info, secrets: d.secrets.Check, running: true, overruled: d.overruled})
+	return examine(ctx, &patient{settings: d.settings, site: d.site, engine: d.engine.Info, secrets: d.secrets.Check, keys: d.allKeys, running: true, overruled: d.overruled})
 }
 
 func examine(ctx context.Context, p *patient) []octo.Finding {
@@ -102,6 +105,10 @@ func problem(remedy, format string, args ...any) octo.Finding {
 func checkDaemon(_ context.Context, p *patient) octo.Finding {
 	if p.running {
 		return fine("octo serve is running, data in %s", p.settings.Data)
+	}
+	if p.held != "" {
+		return problem("start it: systemctl start octohost. To keep it stopped: systemctl stop octohost.socket octohost",
+			"octo serve is not running; the next visitor would start it (%s)", socketUnit)
 	}
 	return problem("start it: systemctl start octohost, or octo serve", "octo serve is not running")
 }
@@ -237,6 +244,9 @@ func checkSSH(ctx context.Context, p *patient) octo.Finding {
 // checkPort asks whether the daemon answers on its port or, when it does not run,
 // whether the port is free.
 func checkPort(ctx context.Context, p *patient, what, addr string) octo.Finding {
+	if !p.running && what == "http" && p.held != "" {
+		return checkHeld(p.held, addr)
+	}
 	if !p.running {
 		l, err := listen(what, addr)
 		var e *octo.Error
@@ -256,8 +266,7 @@ func checkPort(ctx context.Context, p *patient, what, addr string) octo.Finding 
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	if said := p.overruled[what]; said != "" {
-		return warning("choose the port in the socket unit: systemctl edit octohost.socket; or do without: systemctl mask --now octohost.socket",
-			"listening on %s, which was opened before octo was started, and not on %s as the settings say", addr, said)
+		return overruled(addr, said)
 	}
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(host, port))
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 
+	"github.com/octohost/octohost/internal/engine"
 	"github.com/octohost/octohost/internal/logs"
 	"github.com/octohost/octohost/internal/octo"
 )
@@ -15,6 +16,11 @@ func (d *Daemon) buildLogs() {
 	d.logs = logs.NewArchive(logs.ArchiveConfig{
 		Dir: logsDir(d.settings), Max: int64(d.settings.Logs.Size), Full: d.cramped, Log: d.log,
 	})
+}
+
+// lastWords takes what a container has printed that is about to be removed.
+func (d *Daemon) lastWords(ctx context.Context, box engine.Container) error {
+	return d.prints.Finish(ctx, box)
 }
 
 // cramped reports whether so little is free on the disk of our data that logs must not

@@ -28,7 +28,7 @@ func (r *Registry) may(ctx context.Context, c claimant, b book, host string) (en
 	if given {
 		return d, r.taken(ctx, c, host, d.Value)
 	}
-	if err := r.reserved(c, host); err != nil {
+	if err := r.reserved(c, host); err != nil || r.own(c.app.Name, host) {
 		return d, err
 	}
 	for _, near := range b.near(host, c.app.Name) {
@@ -39,12 +39,19 @@ func (r *Registry) may(ctx context.Context, c claimant, b book, host string) (en
 	return d, nil
 }
 
+// own reports whether a name is the app's own name below the server's, or below that:
+// nobody else can have it.
+func (r *Registry) own(app octo.Name, host string) bool {
+	name := octo.DefaultHost(app, r.Domain)
+	return name != "" && hostname.Within(host, name)
+}
+
 // reserved refuses the names that belong to this server: its own, and those below it,
 // which apps have by their own names.
 func (r *Registry) reserved(c claimant, host string) error {
 	own := octo.DefaultHost(c.app.Name, r.Domain)
 	switch {
-	case r.Domain == "", hostname.Within(host, own):
+	case r.Domain == "", r.own(c.app.Name, host):
 		return nil
 	case hostname.IsWild(host) && hostname.Within(r.Domain, hostname.Base(host)):
 		if c.who.Admin {

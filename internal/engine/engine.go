@@ -18,6 +18,7 @@ const (
 	LabelInstance = "octohost.instance" // instance id
 	LabelCommit   = "octohost.commit"   // commit that an image was built from
 	LabelCache    = "octohost.cache"    // on images that only make the next build of the app faster
+	LabelSpeaker  = "octohost.speaker"  // on those that are no instances, and whose output is in the app's log: its name there, "run.x7k2p"
 	LabelOneoff   = "octohost.oneoff"   // on containers that are no instances: what kind of run they are
 
 	// The place is on labels too, since an engine does not tell the address of a

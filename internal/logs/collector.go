@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -215,6 +216,10 @@ func speakerOf(box engine.Container) (speaker, bool) {
 	s := speaker{
 		app: octo.Name(box.Labels[engine.LabelApp]), process: octo.Name(box.Labels[engine.LabelProcess]),
 		instance: octo.InstanceID(box.Labels[engine.LabelInstance]),
+	}
+	if name := box.Labels[engine.LabelSpeaker]; name != "" { // a run, or a task of a release
+		process, _, _ := strings.Cut(name, ".")
+		s.process, s.instance = octo.Name(process), octo.InstanceID(string(s.app)+"."+name)
 	}
 	if n, err := strconv.Atoi(box.Labels[engine.LabelRelease]); err == nil {
 		s.release = n

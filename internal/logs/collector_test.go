@@ -155,12 +155,19 @@ func TestCollector_CollectsWhatContainersPrint(t *testing.T) {
 			App: hello, Source: octo.LogApp, Release: 3, Process: "worker", Instance: "hello.worker.v3.2", Stderr: true, Text: "!two",
 		}, l)
 	}
+	run, err := d.Start(t.Context(), engine.Spec{Name: "run", Image: d.image, Labels: map[string]string{
+		engine.LabelHost: host, engine.LabelApp: "hello", engine.LabelProcess: "run", engine.LabelSpeaker: "run.x7k2p",
+	}})
+	require.NoError(t, err)
+	d.say(run, "migrated")
+	require.Equal(t, "run.x7k2p: migrated", await(t, c.Archive, 3)[2])
+	require.Equal(t, []string{"run.x7k2p: migrated"}, read(t, c.Archive, octo.LogQuery{Process: "run.x7k2p"}))
 	// Of others, and what is no part of an app, nothing is taken.
-	_, err := d.Start(t.Context(), engine.Spec{Name: "build", Image: d.image, Labels: map[string]string{engine.LabelHost: host, engine.LabelApp: "hello"}})
+	_, err = d.Start(t.Context(), engine.Spec{Name: "build", Image: d.image, Labels: map[string]string{engine.LabelHost: host, engine.LabelApp: "hello"}})
 	require.NoError(t, err)
 	d.say(engine.Container{Name: "build"}, "Step 1/1")
 	d.say(late, "three")
-	require.Len(t, await(t, c.Archive, 3), 3)
+	require.Len(t, await(t, c.Archive, 4), 4)
 }
 
 func TestCollector_AContainerThatStartsAgainGoesOn(t *testing.T) {

@@ -3,6 +3,7 @@ package logs
 import (
 	"encoding/binary"
 	"hash/fnv"
+	"strconv"
 	"time"
 
 	"github.com/octohost/octohost/internal/octo"
@@ -15,9 +16,9 @@ import (
 //	8 bytes   time in Unix nanoseconds, little-endian
 //	8 bytes   key of the container; of an app's lines only
 //	uvarint   release
-//	uvarint   number of the copy
 //	1 byte    length of the name behind it: the process, or the kind of the event
-//	          the name, and then the text
+//	1 byte    length of what tells copies of the process apart, which is behind that: "1"
+//	          the text
 const (
 	kindLine       = 'L'
 	kindCheckpoint = 'C'
@@ -64,12 +65,23 @@ func appendLine(b []byte, e *entry) []byte {
 	if source == fromApp {
 		b = binary.LittleEndian.AppendUint64(b, uint64(e.container))
 	}
-	b = binary.AppendUvarint(b, uint64(max(0, e.line.Release)))            //nolint:gosec // not negative
-	b = binary.AppendUvarint(b, uint64(max(0, e.line.Instance.Ordinal()))) //nolint:gosec // not negative
-	name = name[:min(len(name), maxName)]
-	b = append(b, byte(len(name)))
-	b = append(b, name...)
+	b = binary.AppendUvarint(b, uint64(max(0, e.line.Release))) //nolint:gosec // not negative
+	b = appendName(b, name)
+	b = appendName(b, e.line.Instance.Copy())
 	return append(b, e.line.Text...)
+}
+
+func appendName(b []byte, name string) []byte {
+	name = name[:min(len(name), maxName)]
+	return append(append(b, byte(len(name))), name...)
+}
+
+// cutName takes off what appendName has added.
+func cutName(b []byte) (name string, rest []byte, ok bool) {
+	if len(b) == 0 || len(b) < 1+int(b[0]) {
+		return "", nil, false
+	}
+	return string(b[1 : 1+b[0]]), b[1+b[0]:], true
 }
 
 // readLine reads what appendLine has made for a log of an app; false means that it is
@@ -92,19 +104,21 @@ func readLine(b []byte, app octo.Name) (e entry, ok bool) {
 	if n <= 0 {
 		return e, false
 	}
-	number, m := binary.Uvarint(b[n:])
-	if m <= 0 || len(b) < n+m+1 || len(b) < n+m+1+int(b[n+m]) {
+	name, b, ok := cutName(b[n:])
+	if !ok {
 		return e, false
 	}
-	b = b[n+m:]
-	name, text := string(b[1:1+b[0]]), b[1+b[0]:]
-	e.line.Release, e.line.Text = int(release), string(text) //nolint:gosec // as it was written
-	e.speaks(flags&sourceBits, name, int(number))            //nolint:gosec // as it was written
+	copied, b, ok := cutName(b)
+	if !ok {
+		return e, false
+	}
+	e.line.Release, e.line.Text = int(release), string(b) //nolint:gosec // as it was written
+	e.speaks(flags&sourceBits, name, copied)
 	return e, true
 }
 
 // speaks says who said it.
-func (e *entry) speaks(source byte, name string, number int) {
+func (e *entry) speaks(source byte, name, copied string) {
 	l := &e.line
 	switch source {
 	case fromOctohost:
@@ -116,7 +130,9 @@ func (e *entry) speaks(source byte, name string, number int) {
 		l.Source = octo.LogApp
 	}
 	l.Process = octo.Name(name)
-	if number > 0 {
-		l.Instance = octo.NewInstanceID(l.App, l.Process, l.Release, number)
+	if n, err := strconv.Atoi(copied); err == nil && n > 0 {
+		l.Instance = octo.NewInstanceID(l.App, l.Process, l.Release, n)
+	} else if copied != "" {
+		l.Instance = octo.InstanceID(string(l.App) + "." + name + "." + copied)
 	}
 }

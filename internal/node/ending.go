@@ -51,7 +51,11 @@ func (l *loop) judge(in *instance, f *octo.Failure, slow bool) {
 	in.due = time.Now().Add(wait)
 	l.log.Warn("instance failed", "app", in.App, "release", in.Release, "instance", in.Instance,
 		"kind", f.Kind, "reason", f.Message, "attempts", in.attempts, "wait", wait)
-	l.down(in, f.Message)
+	if f.Kind == octo.FailedExit || f.Kind == octo.FailedEngine {
+		in.hold(f.Message, wait > 0 || !in.live())
+	} else {
+		l.down(in, f.Message)
+	}
 	switch {
 	case !in.live() && (slow || in.attempts >= maxAttempts):
 		in.terminal = true
@@ -127,16 +131,57 @@ func (l *loop) outOfMemory(in *instance) {
 }
 
 // down tells that an instance which was healthy is not.
-func (l *loop) down(in *instance, why string) {
+func (l *loop) down(in *instance, why string) { l.downSince(in, why, time.Now()) }
+
+func (l *loop) downSince(in *instance, why string, since time.Time) {
+	in.news = news{}
 	if in.up {
 		in.up, in.down = false, true
-		l.record(in, octo.EventInstanceDown, why)
+		l.recordAt(in, octo.EventInstanceDown, why, since)
+	}
+}
+
+// news is what has happened to an instance, and is not told yet.
+type news struct {
+	why   string // empty: there is none
+	since time.Time
+	due   time.Time // when it is told at the latest
+}
+
+// An engine that ends takes its containers along, one by one, while it still answers;
+// but it starts none again. So of one that has ended it is told when the engine has
+// started it again, or does not seem to go away.
+const (
+	tellAfter    = 5 * time.Second  // where it is not to be started at once
+	tellAtLatest = 30 * time.Second // where it should have been
+)
+
+// hold keeps it back for now that the container of an instance has ended, or cannot be
+// started again since it has.
+func (in *instance) hold(why string, waits bool) {
+	now, patience := time.Now(), tellAtLatest
+	if waits {
+		patience = tellAfter
+	}
+	if in.up && in.news.why == "" {
+		in.news = news{why: why, since: now, due: now.Add(patience)}
+	}
+}
+
+// tell tells what was kept back.
+func (l *loop) tell(in *instance) {
+	if in.news.why != "" {
+		l.downSince(in, in.news.why, in.news.since)
 	}
 }
 
 func (l *loop) record(in *instance, kind octo.EventKind, message string) {
+	l.recordAt(in, kind, message, time.Now())
+}
+
+func (l *loop) recordAt(in *instance, kind octo.EventKind, message string, at time.Time) {
 	l.journal.add(octo.Event{
-		Kind: kind, App: in.App, Release: in.Release, Node: l.cfg.Name,
+		Kind: kind, App: in.App, Release: in.Release, Node: l.cfg.Name, Time: at,
 		Message: string(in.Instance) + ": " + message,
 	})
 }

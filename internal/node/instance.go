@@ -49,6 +49,7 @@ type instance struct {
 	drained  bool
 	oomAt    time.Time // when a process of it was killed for memory, in this run
 	up, down bool      // it was healthy; it was healthy, and then was not
+	news     news
 
 	status    octo.Instance // what is to be reported
 	reported  octo.Instance // what the reporter was told of

@@ -23,7 +23,9 @@ func newJournal(record func(octo.Event)) *journal {
 }
 
 func (j *journal) add(e octo.Event) {
-	e.Time = time.Now()
+	if e.Time.IsZero() {
+		e.Time = time.Now()
+	}
 	j.mu.Lock()
 	j.queue = append(j.queue, e)
 	j.mu.Unlock()

@@ -114,6 +114,9 @@ func (l *loop) advance(in *instance) {
 		l.publish(in)
 		return
 	}
+	if due := in.news.due; !due.IsZero() && !time.Now().Before(due) {
+		l.tell(in)
+	}
 	a := in.next(time.Now(), l.cfg.Host)
 	if a == forget {
 		l.forget(in)
@@ -157,7 +160,7 @@ func (l *loop) publish(in *instance) {
 // zero time.
 func (in *instance) wakeAt(now time.Time) time.Time {
 	var at time.Time
-	for _, t := range []time.Time{in.retry, in.due} {
+	for _, t := range []time.Time{in.retry, in.due, in.news.due} {
 		if t.After(now) && (at.IsZero() || t.Before(at)) {
 			at = t
 		}

@@ -112,11 +112,15 @@ func (r *rig) record(e octo.Event) {
 	r.events = append(r.events, e)
 }
 
-func (r *rig) recorded() []octo.EventKind {
+func (r *rig) told() []octo.Event {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return slices.Clone(r.events)
+}
+
+func (r *rig) recorded() []octo.EventKind {
 	var kinds []octo.EventKind
-	for _, e := range r.events {
+	for _, e := range r.told() {
 		kinds = append(kinds, e.Kind)
 	}
 	return kinds

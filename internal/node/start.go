@@ -177,6 +177,7 @@ func (l *loop) restartContainer(ctx context.Context, id string) (engine.Containe
 
 // launched counts a start that the engine has done.
 func (l *loop) launched(in *instance) {
+	l.tell(in)
 	if in.launched {
 		in.status.Restarts++
 	}

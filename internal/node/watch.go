@@ -81,7 +81,7 @@ func (in *instance) pardon() {
 	if in.terminal || in.leaving {
 		return
 	}
-	in.status.Failure = nil
+	in.status.Failure, in.news = nil, news{}
 	in.spoiled, in.attempts, in.due = false, 0, time.Time{}
 	if in.status.Phase == octo.PhaseFailed {
 		in.signal(octo.SignalStart)

@@ -26,6 +26,15 @@ func (id InstanceID) Ordinal() int {
 	return n
 }
 
+// Copy returns what tells the id apart from others of its process and release: "1". It
+// is empty if the id is not well-formed.
+func (id InstanceID) Copy() string {
+	if i := strings.LastIndexByte(string(id), '.'); i >= 0 {
+		return string(id[i+1:])
+	}
+	return ""
+}
+
 // Assignment is one instance that a node should run.
 type Assignment struct {
 	Instance InstanceID `json:"instance"`

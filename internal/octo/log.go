@@ -1,7 +1,6 @@
 package octo
 
 import (
-	"strconv"
 	"strings"
 	"time"
 )
@@ -33,11 +32,11 @@ const (
 
 // Name is what a person calls the one who speaks: "web.1", "router", "release".
 func (l *LogLine) Name() string {
-	switch n := l.Instance.Ordinal(); {
+	switch {
 	case l.Source == LogRouter:
 		return string(LogRouter)
-	case l.Process != "" && n != 0:
-		return string(l.Process) + "." + strconv.Itoa(n)
+	case l.Process != "" && l.Instance != "":
+		return string(l.Process) + "." + l.Instance.Copy()
 	case l.Process != "":
 		return string(l.Process)
 	case l.Event != "":
@@ -55,7 +54,7 @@ type LogQuery struct {
 	Follow bool      // go on with what comes, across releases
 
 	Source  LogSource // of this source only
-	Process string    // of this process, copy or source: "web", "web.1", "router", "octohost"
+	Process string    // of this process, copy, run or source: "web", "web.1", "run.x7k2p", "router", "octohost"
 	Release int       // about this release only
 	Request string    // with this id of a request: the router's lines, and those that name it
 	Text    string    // that contain this
@@ -82,11 +81,9 @@ func (q *LogQuery) Check() error {
 const maxWanted = 1024
 
 func validProcess(s string) bool {
-	name, number, numbered := strings.Cut(s, ".")
-	if numbered {
-		if n, err := strconv.Atoi(number); err != nil || n < 1 || number[0] == '+' {
-			return false
-		}
+	name, copied, ok := strings.Cut(s, ".")
+	if ok && (copied == "" || len(copied) > MaxName || strings.Trim(copied, "abcdefghijklmnopqrstuvwxyz0123456789") != "") {
+		return false
 	}
 	return badName(name) == ""
 }

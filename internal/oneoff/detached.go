@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"time"
 
 	"github.com/octohost/octohost/internal/engine"
 	"github.com/octohost/octohost/internal/octo"
@@ -22,6 +23,7 @@ func (r *Runner) Detach(ctx context.Context, who octo.Identity, app octo.Name, p
 	if err != nil {
 		return octo.Run{}, err
 	}
+	j.logged = true
 	defer r.mind(j.spec.Name)()
 	var c engine.Container
 	err = r.place(ctx, &j, func(spec engine.Spec) (err error) {
@@ -106,11 +108,26 @@ func (r *Runner) StopRun(ctx context.Context, who octo.Identity, app octo.Name, 
 
 // remove removes a container and gives its place back.
 func (r *Runner) remove(ctx context.Context, c engine.Container) error {
+	r.lastWords(ctx, c)
 	if err := r.cfg.Engine.Remove(ctx, c.ID); err != nil {
 		return err
 	}
 	r.cfg.Places.Return(c)
 	return nil
+}
+
+// logTimeout bounds the reading of what a run has printed last.
+const logTimeout = 5 * time.Second
+
+func (r *Runner) lastWords(ctx context.Context, c engine.Container) {
+	if r.cfg.LastWords == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, logTimeout)
+	defer cancel()
+	if err := r.cfg.LastWords(ctx, c); err != nil && ctx.Err() != context.Canceled {
+		r.cfg.Log.Warn("the last lines of a run are lost", "run", cardOf(c).Name, "err", err)
+	}
 }
 
 // RunLogs yields what a run prints that nobody is attached to, oldest first.
@@ -126,7 +143,7 @@ func (r *Runner) RunLogs(ctx context.Context, app octo.Name, name string, q octo
 		}
 		opts := engine.LogOptions{Tail: cmp.Or(q.Tail, DefaultTail), Since: q.Since, Follow: q.Follow}
 		for l, err := range r.cfg.Engine.Logs(ctx, c.ID, opts) {
-			line := octo.LogLine{Time: l.Time, App: app, Process: runProcess, Instance: octo.InstanceID(name), Stderr: l.Stderr, Text: l.Text}
+			line := octo.LogLine{Time: l.Time, App: app, Source: octo.LogApp, Process: runProcess, Instance: octo.InstanceID(name), Stderr: l.Stderr, Text: l.Text}
 			if !yield(line, err) || err != nil {
 				return
 			}

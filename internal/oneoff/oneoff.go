@@ -59,10 +59,12 @@ type Config struct {
 	// Env returns the configuration of a release: NAME=value, and files.
 	Env func(ctx context.Context, r octo.Release) ([]string, []engine.File, error)
 	// Hold keeps images from being collected until release is called.
-	Hold     func() (release func())
-	TaskTime time.Duration // how long a release task may run
-	Record   func(octo.Event)
-	Log      *slog.Logger
+	Hold func() (release func())
+	// LastWords takes what a container has printed that is about to be removed; may be nil.
+	LastWords func(ctx context.Context, box engine.Container) error
+	TaskTime  time.Duration // how long a release task may run
+	Record    func(octo.Event)
+	Log       *slog.Logger
 }
 
 // Runner runs programs.

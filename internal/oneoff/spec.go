@@ -41,6 +41,7 @@ type job struct {
 	release octo.Release
 	program octo.Program
 	spec    engine.Spec
+	logged  bool // what it prints is in the app's log
 }
 
 // minMemory is what a container needs to start at all, in bytes.
@@ -160,6 +161,9 @@ func (j *job) equip(config []string, files []engine.File) error {
 		all = append(all, e)
 	}
 	j.spec.Env, j.spec.Files = all, files
+	if j.logged {
+		j.spec.Labels[engine.LabelSpeaker] = j.Name
+	}
 	text, err := json.Marshal(j.card)
 	j.spec.Labels[labelRun] = string(text)
 	return err

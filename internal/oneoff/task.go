@@ -21,6 +21,7 @@ func (r *Runner) RunTask(ctx context.Context, release octo.Release, t octo.Task,
 		return 0, err
 	}
 	defer r.mind(j.spec.Name)()
+	j.logged = true
 	j.Attached, j.Expires, j.spec.Command = true, time.Now().Add(r.cfg.TaskTime).UTC(), t.Command
 	c, session, err := r.start(ctx, j, false)
 	if err != nil {

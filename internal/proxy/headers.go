@@ -125,8 +125,10 @@ func (x *exchange) setForwarded(h http.Header, in *http.Request) {
 // scheme returns by which protocol the visitor came: where a trusted peer says so, to
 // that peer.
 func (x *exchange) scheme() string {
-	if v := strings.ToLower(x.in.Header.Get(headerProto)); x.trusted && (v == "http" || v == "https") {
-		return v
+	if x.trusted {
+		if v := strings.ToLower(x.in.Header.Get(headerProto)); v == "http" || v == "https" {
+			return v
+		}
 	}
 	if x.in.TLS != nil {
 		return "https"

@@ -30,6 +30,8 @@ func (r request) name() string {
 		return "git-" + r.git
 	case len(r.args) == 0:
 		return "shell"
+	case strings.ContainsFunc(r.args[0], func(c rune) bool { return c != ':' && c != '-' && (c < 'a' || c > 'z') }):
+		return "no command" // perhaps what should have been behind one
 	}
 	return r.args[0]
 }

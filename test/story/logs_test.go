@@ -151,6 +151,15 @@ func TestLogs_ARestartOfDockerLosesAndDoublesNothing(t *testing.T) {
 		require.LessOrEqual(t, times, 4, who)
 		require.Greater(t, times, 1, who)
 	}
+	var down []string
+	for _, l := range w.logLines("hello", "--source", "octohost") {
+		if l.Event == octo.EventInstanceDown {
+			down = append(down, l.Text)
+		}
+	}
+	for _, text := range down {
+		require.NotContains(t, text, "exited", "it was the engine's doing")
+	}
 }
 
 // One id leads from a visitor's error page to what the router and the app said about
@@ -189,6 +198,19 @@ func TestLogs_OneRequest(t *testing.T) {
 		return strings.Contains(said, `octo[router]: at=error code=crashed desc="the app broke off its answer" method=GET path="/slow"`) &&
 			strings.Contains(said, "octo[instance]: hello.web.v1.1: web exited with code 137")
 	})
+}
+
+// What a detached run prints is in the app's log, also when the run is gone.
+func TestLogs_RunsSpeakToo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.repo("hello").deploy("v1")
+	w.octo("run:detached", "-a", "hello", "--", "/testapp", "say", "migrating", "migrated").ok()
+	w.logged("it has spoken", 2, "--ps", "run")
+	name := regexp.MustCompile(`app\[(run\.\w+)\]: migrated\n`).FindStringSubmatch(w.octo("logs", "hello").ok())
+	require.NotNil(t, name)
+	w.octo("run:stop", name[1], "-a", "hello").ok()
+	require.Len(t, w.logLines("hello", "--ps", name[1]), 2)
 }
 
 // An app that is destroyed takes its log along; the next one of its name has its own.
