@@ -143,7 +143,30 @@ func (r *Reaper) findOfApp(ctx context.Context, c octo.Collection, name octo.Nam
 	for _, i := range spare(images, kept(app, releases, most), c.All) {
 		victims = append(victims, r.image(i, why))
 	}
+	assigned, err := r.assigned(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	releases = slices.DeleteFunc(releases[:max(0, len(releases)-keepReleases)], func(d store.Doc[octo.Release]) bool { return assigned[d.Value.Number] })
 	return append(victims, r.oldReleases(app, releases)...), nil
+}
+
+// assigned returns the releases of an app that instances were made for which are to run:
+// a release of the same code takes over those of an earlier one.
+func (r *Reaper) assigned(ctx context.Context, app octo.Name) (map[int]bool, error) {
+	wants, err := store.Docs[[]octo.Assignment]{Store: r.Store, Prefix: store.WantPrefix}.All(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list assignments: %w", err)
+	}
+	numbers := map[int]bool{}
+	for _, d := range wants {
+		for _, a := range d.Value {
+			if a.App == app {
+				numbers[a.Release] = true
+			}
+		}
+	}
+	return numbers, nil
 }
 
 // findLost returns images of an app that is gone.
@@ -173,10 +196,10 @@ func (r *Reaper) image(i engine.Image, why string) victim {
 	}}
 }
 
-// oldReleases returns the releases of an app that are too many. Their commits are let go
-// of first: then nothing is left of them but the list that is tried again.
-func (r *Reaper) oldReleases(app octo.App, releases []store.Doc[octo.Release]) []victim {
-	surplus := releases[:max(0, len(releases)-keepReleases)]
+// oldReleases returns those of the releases that are too many which the app does not
+// need. Their commits are let go of first: then nothing is left of them but the list
+// that is tried again.
+func (r *Reaper) oldReleases(app octo.App, surplus []store.Doc[octo.Release]) []victim {
 	var numbers []int
 	for _, d := range surplus {
 		if n := d.Value.Number; n != app.Live && n != app.Release && d.Value.Outcome != octo.Pending {
