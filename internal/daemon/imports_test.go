@@ -81,6 +81,7 @@ func outsiders() map[string][]string {
 		"github.com/google/uuid":          {"proxy", "platform"},
 		"golang.org/x/sync/errgroup":      everything,
 		"golang.org/x/sys/unix":           everything,
+		"github.com/creack/pty":           {},
 		"github.com/stretchr/testify/":    {},
 		"pgregory.net/rapid":              {},
 		"github.com/rogpeppe/go-internal": {},

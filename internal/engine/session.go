@@ -12,6 +12,7 @@ type Attach struct {
 	Input    bool        // it gets what is written to the Session; else its input is empty
 	Terminal bool        // it gets a terminal, where output and errors are one
 	Window   octo.Window // size of that at the start, if it is valid
+	Logged   bool        // what it prints is in the container's log, too
 }
 
 // ExecSpec is a program to run inside of a container that runs already.
@@ -29,7 +30,8 @@ type Session interface {
 	// CloseWrite says that no more input comes. On a terminal it does nothing: there,
 	// a key says so.
 	CloseWrite() error
-	// Copy copies what the program prints, and returns when no more can come.
+	// Copy copies what the program prints, never to both at the same time, and returns
+	// when no more can come.
 	Copy(stdout, stderr io.Writer) error
 	// Resize says what size the program's terminal has now.
 	Resize(ctx context.Context, size octo.Window) error

@@ -32,17 +32,11 @@ func (r *Runner) Attach(ctx context.Context, who octo.Identity, app octo.Name, p
 	}
 	release() // its container holds it now
 	release = func() {}
-	r.announce(runOf(c), at)
+	if at.Began != nil {
+		at.Began(runOf(c))
+	}
 	code, err := converse(ctx, session, p.Terminal, at)
 	return r.exit(ctx, j, c, code, err)
-}
-
-// announce says that a run has begun.
-func (r *Runner) announce(run octo.Run, at octo.Attachment) {
-	r.cfg.Record(octo.Event{Kind: octo.EventRunStarted, App: run.App, Release: run.Release, User: run.User, Message: run.User + " runs a program as " + run.Name})
-	if at.Began != nil {
-		at.Began(run)
-	}
 }
 
 // prepare works out what is to run for somebody.
@@ -75,7 +69,7 @@ func (r *Runner) prepare(ctx context.Context, who octo.Identity, app octo.Name, 
 // start starts an attached program. Its container is removed by the loop, which is
 // told to look when the caller does not mind it any more.
 func (r *Runner) start(ctx context.Context, j job, input bool) (c engine.Container, s engine.Session, err error) {
-	at := engine.Attach{Input: input, Terminal: j.program.Terminal, Window: j.program.Window}
+	at := engine.Attach{Input: input, Terminal: j.program.Terminal, Window: j.program.Window, Logged: j.logged}
 	err = r.place(ctx, &j, func(spec engine.Spec) (err error) {
 		c, s, err = r.cfg.Engine.StartAttached(ctx, spec, at)
 		return err

@@ -3,6 +3,7 @@ package oneoff
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -33,9 +34,7 @@ func (r *Runner) Detach(ctx context.Context, who octo.Identity, app octo.Name, p
 	if err != nil {
 		return octo.Run{}, err
 	}
-	run := runOf(c)
-	r.announce(run, octo.Attachment{})
-	return run, nil
+	return runOf(c), nil
 }
 
 // list returns the containers of an app's runs, oldest first; "" means of all apps.
@@ -106,8 +105,14 @@ func (r *Runner) StopRun(ctx context.Context, who octo.Identity, app octo.Name, 
 	return run, err
 }
 
-// remove removes a container and gives its place back.
+// remove removes a container and gives its place back, once: the place may be
+// another's a moment later.
 func (r *Runner) remove(ctx context.Context, c engine.Container) error {
+	r.removing.Lock()
+	defer r.removing.Unlock()
+	if _, err := r.cfg.Engine.Inspect(ctx, c.ID); errors.Is(err, octo.ErrNotFound) {
+		return nil
+	}
 	r.lastWords(ctx, c)
 	if err := r.cfg.Engine.Remove(ctx, c.ID); err != nil {
 		return err

@@ -74,6 +74,8 @@ type Runner struct {
 	jobs chan func(context.Context) // for the loop to run
 	over chan struct{}              // closed when the loop has ended
 
+	removing sync.Mutex // one container at a time
+
 	mu     sync.Mutex
 	minded map[string]*ending // by name of container: those whose caller looks after them
 }

@@ -59,17 +59,15 @@ func (r *Runner) Run(ctx context.Context) error {
 	}
 }
 
-// listen wakes the loop when a run ends, and records the end of those that nobody is
-// attached to.
+// listen wakes the loop when something happens to a run, and records what people may
+// want to hear about.
 func (r *Runner) listen(ctx context.Context) {
 	for ctx.Err() == nil {
 		for e, err := range r.cfg.Engine.Events(ctx, r.mine()) {
 			if err != nil {
 				continue // the stream goes on by itself, and begins with a sync
 			}
-			if e.Kind == engine.EventDie {
-				r.died(e)
-			}
+			r.report(e)
 			r.look()
 		}
 		select {
@@ -79,16 +77,19 @@ func (r *Runner) listen(ctx context.Context) {
 	}
 }
 
-// died records the end of a detached run.
-func (r *Runner) died(e engine.Event) {
-	c := engine.Container{Labels: e.Labels}
-	if k := cardOf(c); !k.Attached {
-		run := runOf(c)
-		r.cfg.Record(octo.Event{
-			Kind: octo.EventRunEnded, App: run.App, Release: run.Release, User: run.User,
-			Message: fmt.Sprintf("%s ended with exit code %d", run.Name, e.ExitCode),
-		})
+// report records the beginning of a run, and the end of one that nobody is attached to.
+func (r *Runner) report(e engine.Event) {
+	k, run := cardOf(engine.Container{Labels: e.Labels}), runOf(engine.Container{Labels: e.Labels})
+	event := octo.Event{App: run.App, Release: run.Release, User: run.User}
+	switch {
+	case e.Kind == engine.EventStart:
+		event.Kind, event.Message = octo.EventRunStarted, fmt.Sprintf("%s runs a program as %s", run.User, run.Name)
+	case e.Kind == engine.EventDie && !k.Attached:
+		event.Kind, event.Message = octo.EventRunEnded, fmt.Sprintf("%s ended with exit code %d", run.Name, e.ExitCode)
+	default:
+		return
 	}
+	r.cfg.Record(event)
 }
 
 // action is what is to be done with a run.

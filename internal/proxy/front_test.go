@@ -172,7 +172,7 @@ func TestPages_AStoppedAppSaysSo(t *testing.T) {
 	began := time.Now()
 	res, body := r.get("app.test", "/")
 	require.Equal(t, 503, res.StatusCode)
-	require.Contains(t, body, "stopped by its owner")
+	require.Contains(t, body, "This app was stopped")
 	require.Less(t, time.Since(began), time.Second, "nobody waits for it")
 	r.Forget(id)
 }

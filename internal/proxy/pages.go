@@ -75,7 +75,7 @@ func (why reason) page() page {
 	case starting:
 		return page{Status: 503, Code: "starting", Title: "Starting", Message: "This server is starting. Try again in a moment."}
 	case stopped:
-		return page{Status: 503, Code: "stopped", Title: "Stopped", Message: "This app was stopped by its owner."}
+		return page{Status: 503, Code: "stopped", Title: "Stopped", Message: "This app was stopped, and is not started at the moment."}
 	case maintenance:
 		return page{Status: 503, Code: "maintenance", Title: "Back soon", Message: "This site is closed for maintenance. Come back in a while."}
 	case interrupted:

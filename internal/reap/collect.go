@@ -30,7 +30,7 @@ type look struct {
 }
 
 // Collect removes garbage, and returns what it has removed, or could not. While somebody
-// deploys, images and the build cache have to wait, as long as ctx does.
+// deploys, images have to wait: for a while, and then it is octo.ErrUnavailable.
 func (r *Reaper) Collect(ctx context.Context, c octo.Collection) ([]octo.Garbage, error) {
 	if !c.Dry {
 		select {
@@ -78,11 +78,17 @@ func collect(ctx context.Context, c octo.Collection, l look) ([]octo.Garbage, er
 	return list, nil
 }
 
-// idleEvery is how often a deploy is asked whether it has ended.
-const idleEvery = 100 * time.Millisecond
+const (
+	// idleEvery is how often a deploy is asked whether it has ended, and idlePatience for
+	// how long.
+	idleEvery    = 100 * time.Millisecond
+	idlePatience = time.Minute
+)
 
 // whileIdle calls f as soon as nobody deploys.
 func (r *Reaper) whileIdle(ctx context.Context, f func()) error {
+	ctx, cancel := context.WithTimeout(ctx, idlePatience)
+	defer cancel()
 	for !r.Idle(f) {
 		select {
 		case <-time.After(idleEvery):
@@ -117,7 +123,7 @@ func (r *Reaper) looks(ctx context.Context) ([]look, error) {
 			return r.findLost(ctx, app, images[app])
 		}})
 	}
-	return append(looks, look{false, r.findContainers}, look{false, r.findNetworks}, look{false, r.findKeys}, look{true, r.findCache}), nil
+	return append(looks, look{false, r.findContainers}, look{false, r.findNetworks}, look{false, r.findKeys}, look{false, r.findCache}), nil
 }
 
 // findOfApp returns the images and the releases of an app that may go.
@@ -256,7 +262,8 @@ func (r *Reaper) findKeys(ctx context.Context, _ octo.Collection) ([]victim, err
 }
 
 // findCache returns what the build cache has too much. How large it is can take long to
-// find out, so that is only asked if nothing is to be removed.
+// find out, so that is only asked if nothing is to be removed. To cut it can take
+// minutes; builds may go on meanwhile, for BuildKit knows what they use.
 func (r *Reaper) findCache(ctx context.Context, c octo.Collection) ([]victim, error) {
 	keep, why := r.Cache, fmt.Sprintf("beyond %s", octo.Size(r.Cache))
 	if c.All {

@@ -15,14 +15,15 @@ import (
 )
 
 // StartAttached is Start of a container whose program the caller is connected with
-// from its first byte on. It has no log.
+// from its first byte on.
 func (e *Engine) StartAttached(ctx context.Context, spec engine.Spec, at engine.Attach) (engine.Container, engine.Session, error) {
 	opts, err := createOptions(spec)
 	if err != nil {
 		return engine.Container{}, nil, err
 	}
-	// What it prints is for those who are attached, and nobody else's.
-	opts.HostConfig.LogConfig = container.LogConfig{Type: "none"}
+	if !at.Logged {
+		opts.HostConfig.LogConfig = container.LogConfig{Type: "none"}
+	}
 	opts.Config.Tty, opts.Config.OpenStdin, opts.Config.StdinOnce = at.Terminal, at.Input, at.Input
 	var s *mainSession
 	c, err := e.start(ctx, spec, opts, func(id string) (err error) {

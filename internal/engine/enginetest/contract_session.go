@@ -136,6 +136,13 @@ func (s *suite) attachedStreams() {
 	require.Empty(s, c.out.String())
 	require.Equal(s, "a\nb\n", c.err.String())
 
+	spec = s.tool("say", "kept")
+	spec.Name += "-5"
+	box, c = s.attach(engine.Attach{Logged: true}, spec)
+	require.Zero(s, c.ends())
+	require.Equal(s, "kept\n", c.out.String())
+	_, kept := s.lines(box.ID, engine.LogOptions{Tail: -1})
+	require.Equal(s, []string{"kept"}, kept)
 	spec = s.tool("exit", "7")
 	spec.Name += "-3"
 	_, c = s.attach(engine.Attach{}, spec)

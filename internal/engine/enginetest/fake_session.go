@@ -56,6 +56,9 @@ func (s *fakeSession) connect(p *FakeProcess) {
 			return s.size.Columns, s.size.Rows, true
 		}
 	}
+	if s.attach.Logged {
+		out, complaints = io.MultiWriter(p.Stdout, out), io.MultiWriter(p.Stderr, complaints)
+	}
 	p.Stdout, p.Stderr = out, complaints
 }
 
@@ -103,12 +106,26 @@ func (s *fakeSession) CloseWrite() error {
 // Copy copies what the program prints.
 func (s *fakeSession) Copy(stdout, stderr io.Writer) error {
 	errs := make(chan error)
+	var turns sync.Mutex
 	go func() { // ends with the program, or with Close
-		_, err := io.Copy(stderr, s.stderr)
+		_, err := io.Copy(inTurn{stderr, &turns}, s.stderr)
 		errs <- err
 	}()
-	_, err := io.Copy(stdout, s.stdout)
+	_, err := io.Copy(inTurn{stdout, &turns}, s.stdout)
 	return errors.Join(err, <-errs)
+}
+
+// inTurn is one of two writers that are not written to at the same time.
+type inTurn struct {
+	w     io.Writer
+	turns *sync.Mutex
+}
+
+// Write writes p when it is its turn.
+func (i inTurn) Write(p []byte) (int, error) {
+	i.turns.Lock()
+	defer i.turns.Unlock()
+	return i.w.Write(p)
 }
 
 // Resize changes the size of the terminal.
