@@ -126,6 +126,16 @@ func (s *suite) logs() {
 	require.Empty(s, none)
 	_, since := s.lines(c.ID, engine.LogOptions{Tail: -1, Since: time.Now().Add(time.Minute)})
 	require.Empty(s, since)
+	for _, from := range lines { // to the nanosecond, and that of the line itself too
+		var want []string
+		for _, l := range lines {
+			if !l.Time.Before(from.Time) {
+				want = append(want, l.Text)
+			}
+		}
+		_, since := s.lines(c.ID, engine.LogOptions{Tail: -1, Since: from.Time})
+		require.Equal(s, want, since)
+	}
 	for _, err := range s.Logs(s.Context(), s.host+"-nobody", engine.LogOptions{}) {
 		require.ErrorIs(s, err, octo.ErrNotFound)
 	}
