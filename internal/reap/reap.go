@@ -111,7 +111,7 @@ func (r *Reaper) loop(ctx context.Context, woken <-chan struct{}) {
 	seen := map[octo.Name]sight{}
 	var again <-chan time.Time
 	for {
-		waits := again != nil
+		var waits bool
 		var err error
 		select {
 		case <-ctx.Done():
