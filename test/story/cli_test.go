@@ -211,7 +211,7 @@ func TestCLI_StreamsEndQuietly(t *testing.T) {
 	r.deploy("v1")
 	for _, d := range w.doors() {
 		line := strings.Join(d.args, " ")
-		for command, says := range map[string]string{"logs -f -a hello": "app[web.1]", "events -f hello": "app.created"} {
+		for command, says := range map[string]string{"logs -f --source app -a hello": "app[web.1]", "events -f hello": "app.created"} {
 			if d.name == "ssh" {
 				continue // ssh tells only an OpenSSH server that its reader has gone
 			}
