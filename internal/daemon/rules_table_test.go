@@ -131,21 +131,26 @@ func lineRules() map[string]string {
 		"domains:check APP":                     lookers,
 		"domains:clear APP":                     changers,
 		"domains:remove www.APP.example -a APP": changers,
-		"redirects APP":                         lookers,
+
+		"redirects APP": lookers,
 		"redirects:add old.APP.example www.APP.example -a APP": changers,
 		"redirects:remove old.APP.example -a APP":              changers,
-		"maintenance APP":              lookers,
-		"maintenance:on APP":           changers,
-		"maintenance:off APP":          changers,
+
+		"maintenance APP":     lookers,
+		"maintenance:on APP":  changers,
+		"maintenance:off APP": changers,
+
 		"proxy APP":                    lookers,
 		"proxy:set timeout=90s -a APP": changers,
-		"run APP -- true":              changers,
-		"run:detached APP -- true":     changers,
-		"run:list APP":                 changers,
-		"run:logs run.k7f3q -a APP":    changers,
-		"run:stop run.k7f3q -a APP":    changers,
-		"enter APP":                    changers,
-		"shell APP":                    changers,
+
+		"run APP -- true":           changers,
+		"run:detached APP -- true":  changers,
+		"run:list APP":              changers,
+		"run:logs run.k7f3q -a APP": changers,
+		"run:stop run.k7f3q -a APP": changers,
+
+		"enter APP": changers,
+		"shell APP": changers,
 
 		"access -a APP":                lookers,
 		"access:add bob viewer -a APP": owners,
