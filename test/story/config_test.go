@@ -283,7 +283,7 @@ func TestConfig_AsksOnATerminal(t *testing.T) {
 		r, typed, err := os.Pipe()
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, typed.Close()) })
-		asks := w.begin(w.dir, r, "script", "-qec", octoBinary(t)+" config:set TOKEN=- -a hello; stty -a", "/dev/null")
+		asks := w.begin(w.dir, r, "script", "-qec", "trap : INT; "+octoBinary(t)+" config:set TOKEN=- -a hello; echo exit=$?; stty -a", "/dev/null")
 		asks.until("TOKEN (what you type is not shown):")
 		return asks, typed
 	}
@@ -298,6 +298,8 @@ func TestConfig_AsksOnATerminal(t *testing.T) {
 	asks, typed = ask()
 	_, err = typed.WriteString("\x03")
 	require.NoError(t, err)
-	require.Regexp(t, `\becho\b`, asks.end().out, "what is typed next is seen again")
+	out = asks.end()
+	require.Contains(t, out.out, "exit=130")
+	require.Regexp(t, `\becho\b`, out.out, "what is typed next is seen again")
 	require.Equal(t, "top secret", w.octo("config:get", "TOKEN", "-a", "hello").ok())
 }
