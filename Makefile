@@ -75,6 +75,12 @@ bench-push: ## Measure a push beside the raw floor of git, docker build and dock
 	@$(MAKE) build
 	@bench/push/run.sh
 
+.PHONY: bench-life
+bench-life: ## Measure scale, restart, config:set and rollback beside raw container starts
+	@scripts/setup.sh packages engine
+	@$(MAKE) build
+	@bench/life/run.sh
+
 .PHONY: clean
 clean: ## Remove what was built
 	rm -rf bin .cache

@@ -13,11 +13,13 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/octohost/octohost/bench/stage"
 )
 
 // floors are the raw ways from a commit to a running container.
 type floors struct {
-	app    *source
+	app    *stage.Source
 	bare   string
 	scrap  string // where a tree is checked out
 	docker *http.Client
@@ -36,7 +38,7 @@ type floor struct {
 	start func(image string) (container string, err error)
 }
 
-func (b *bench) floors(app *source) (*floors, error) {
+func (b *bench) floors(app *stage.Source) (*floors, error) {
 	f := &floors{app: app, bare: filepath.Join(b.dir, "bare.git"), scrap: filepath.Join(b.dir, "scrap")}
 	f.docker = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", b.engine)
@@ -48,13 +50,13 @@ func (b *bench) floors(app *source) (*floors, error) {
 	if b.buildx != "" {
 		f.kinds = append(f.kinds, floor{"floor: git, buildx, engine API", f.buildCLI([]string{b.buildx, "build", "--load", "--provenance=false"}), f.runAPI})
 	}
-	return f, runGit(b.dir, nil, "init", "-q", "--bare", f.bare)
+	return f, stage.RunGit(b.dir, nil, "init", "-q", "--bare", f.bare)
 }
 
 // measure takes the time from git push to the first answer of a version.
 func (f *floors) measure(ctx context.Context, kind floor, version string) (time.Duration, error) {
 	began := time.Now()
-	if err := f.app.git("push", "-q", "--force", f.bare, "main"); err != nil {
+	if err := f.app.Git("push", "-q", "--force", f.bare, "main"); err != nil {
 		return 0, err
 	}
 	image, err := kind.build()
@@ -71,7 +73,7 @@ func (f *floors) measure(ctx context.Context, kind floor, version string) (time.
 	if err != nil {
 		return 0, err
 	}
-	err = answers(ctx, "http://"+ip+":5000/", "", version)
+	err = stage.Answers(ctx, "http://"+ip+":5000/", "", version)
 	return time.Since(began), err
 }
 
@@ -162,27 +164,4 @@ func (f *floors) clean() {
 	if len(f.images) > 0 {
 		_ = exec.Command("docker", append([]string{"rmi", "-f"}, f.images...)...).Run() //nolint:gosec // our own
 	}
-}
-
-// answers waits until a site answers with a version, asking every millisecond.
-func answers(ctx context.Context, url, host, version string) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 2 * time.Second}
-	for ctx.Err() == nil {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-		if err != nil {
-			return err
-		}
-		req.Host = host
-		if resp, err := client.Do(req); err == nil {
-			text, _ := io.ReadAll(resp.Body) // a part of it is not the version
-			_ = resp.Body.Close()            // read to its end
-			if resp.StatusCode == http.StatusOK && strings.Contains(string(text), version) {
-				return nil
-			}
-		}
-		time.Sleep(time.Millisecond)
-	}
-	return fmt.Errorf("%s does not answer with %s", url, version)
 }

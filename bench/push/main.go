@@ -17,9 +17,10 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
+
+	"github.com/octohost/octohost/bench/stage"
 )
 
 // bench is one run.
@@ -30,11 +31,13 @@ type bench struct {
 	buildx string // "" means that BuildKit is left out of the floor
 	engine string // socket of the Docker Engine
 	dir    string
-	times  map[string][]time.Duration
+	times  stage.Times
+
+	versions [2]string // of the app: the one before, and the present one
 }
 
 func main() {
-	b := &bench{engine: "/var/run/docker.sock", times: map[string][]time.Duration{}}
+	b := &bench{engine: "/var/run/docker.sock", times: stage.Times{}}
 	flag.IntVar(&b.rounds, "n", 7, "rounds")
 	flag.IntVar(&b.apps, "apps", 50, "apps for the measure of memory")
 	flag.StringVar(&b.octo, "octo", "bin/octo", "the octo binary")
@@ -60,36 +63,36 @@ func (b *bench) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer os.RemoveAll(b.dir) //nolint:errcheck // a temporary directory
-	app, err := newSource(b.dir)
+	app, err := stage.NewSource(b.dir)
 	if err != nil {
 		return fmt.Errorf("make the app: %w", err)
 	}
-	h, err := startHost(ctx, b)
+	h, err := stage.Start(ctx, b.octo, b.dir)
 	if err != nil {
 		return fmt.Errorf("start octo: %w", err)
 	}
-	defer h.stop()
-	idle := h.memory()
+	defer h.Stop()
+	idle := h.Memory()
 	if err := b.pushes(ctx, app, h); err != nil {
 		return err
 	}
 	if err := b.rollbacks(ctx, h); err != nil {
 		return err
 	}
-	b.print()
+	b.times.Print(b.rounds)
 	direct, through, plain, err := b.proxies(h)
 	if err != nil {
 		return err
 	}
-	if err := h.deployMany(ctx, app, b.apps); err != nil {
+	if err := deployMany(ctx, h, app, b.apps); err != nil {
 		return err
 	}
-	b.figures(idle, h.memory(), direct, through, plain)
+	b.figures(idle, h.Memory(), direct, through, plain)
 	return nil
 }
 
 // pushes measures the floors and octo in turns. The first round warms up.
-func (b *bench) pushes(ctx context.Context, app *source, h *host) error {
+func (b *bench) pushes(ctx context.Context, app *stage.Source, h *stage.Host) error {
 	floors, err := b.floors(app)
 	if err != nil {
 		return err
@@ -97,7 +100,7 @@ func (b *bench) pushes(ctx context.Context, app *source, h *host) error {
 	defer floors.clean()
 	for round := range b.rounds + 1 {
 		for _, f := range floors.kinds {
-			version, err := app.change()
+			version, err := app.Change()
 			if err != nil {
 				return err
 			}
@@ -105,96 +108,56 @@ func (b *bench) pushes(ctx context.Context, app *source, h *host) error {
 			if err != nil {
 				return fmt.Errorf("floor, %s: %w", f.name, err)
 			}
-			b.note(round, f.name, took)
+			b.times.Note(round, f.name, took)
 		}
-		version, err := app.change()
+		version, err := app.Change()
 		if err != nil {
 			return err
 		}
-		took, err := h.push(ctx, app, "hello", version)
+		took, err := h.Push(ctx, app, "hello", version)
 		if err != nil {
 			return fmt.Errorf("octo: %w", err)
 		}
-		b.note(round, "octo", took)
+		b.versions[0], b.versions[1] = b.versions[1], version
+		b.times.Note(round, "octo", took)
 		fmt.Fprintf(os.Stderr, "round %d of %d\n", round, b.rounds)
 	}
 	return nil
 }
 
 // rollbacks measures octo rollback, from the command to the first answer.
-func (b *bench) rollbacks(ctx context.Context, h *host) error {
+func (b *bench) rollbacks(ctx context.Context, h *stage.Host) error {
 	for round := range b.rounds + 1 {
-		took, err := h.rollback(ctx, "hello")
+		took, err := b.rollback(ctx, h, "hello")
 		if err != nil {
 			return fmt.Errorf("rollback: %w", err)
 		}
-		b.note(round, "rollback", took)
+		b.times.Note(round, "rollback", took)
 	}
 	return nil
-}
-
-func (b *bench) note(round int, what string, took time.Duration) {
-	if round > 0 {
-		b.times[what] = append(b.times[what], took)
-	}
-}
-
-func (b *bench) median(what string) time.Duration {
-	ts := slices.Clone(b.times[what])
-	slices.Sort(ts)
-	if len(ts) == 0 {
-		return 0
-	}
-	return ts[len(ts)/2]
 }
 
 // fastest is the fastest of the raw ways.
 func (b *bench) fastest() (name string, took time.Duration) {
 	for what := range b.times {
-		if m := b.median(what); strings.HasPrefix(what, "floor") && (took == 0 || m < took) {
+		if m := b.times.Median(what); strings.HasPrefix(what, "floor") && (took == 0 || m < took) {
 			name, took = what, m
 		}
 	}
 	return name, took
 }
 
-func (b *bench) print() {
-	fmt.Printf("%s, n=%d (milliseconds)\n%-34s %8s %8s %8s\n", machine(), b.rounds, "", "median", "min", "max")
-	for _, what := range slices.Sorted(keys(b.times)) {
-		ts := b.times[what]
-		fmt.Printf("%-34s %8d %8d %8d\n", what, b.median(what).Milliseconds(), slices.Min(ts).Milliseconds(), slices.Max(ts).Milliseconds())
-	}
-}
-
-func keys(m map[string][]time.Duration) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
-	}
-}
-
 // figures prints what the goals are about.
 func (b *bench) figures(idle, many int64, direct, through, plain float64) {
 	name, fastest := b.fastest()
-	octo, floor := b.median("octo"), b.median(floorCLI)
+	octo, floor := b.times.Median("octo"), b.times.Median(floorCLI)
 	fmt.Printf("\nThe fastest floor is %q. Requests per second: straight to the app %.0f, through octo %.0f, through a plain ReverseProxy %.0f.\n", name, direct, through, plain)
-	figure("push_ratio", float64(octo)/float64(floor), "x", 1.25, false)
-	figure("push_beyond_floor", (octo - floor).Seconds(), "s", 0.5, false)
-	figure("push_ratio_fastest_floor", float64(octo)/float64(fastest), "x", 1.25, false)
-	figure("push_beyond_fastest_floor", (octo - fastest).Seconds(), "s", 0.5, false)
-	figure("rollback", b.median("rollback").Seconds(), "s", 1, false)
-	figure("daemon_rss_idle", float64(idle)/(1<<20), "MiB", 40, false)
-	figure(fmt.Sprintf("daemon_rss_%d_apps", b.apps), float64(many)/(1<<20), "MiB", 80, false)
-	figure("proxy_vs_reverse_proxy", through/plain, "x", 1, true)
-}
-
-func figure(name string, value float64, unit string, goal float64, atLeast bool) {
-	verdict := "missed"
-	if (atLeast && value >= goal) || (!atLeast && value <= goal) {
-		verdict = "met"
-	}
-	fmt.Printf("figure %s %.2f %s goal %.2f %s\n", name, value, unit, goal, verdict)
+	stage.Figure("push_ratio", float64(octo)/float64(floor), "x", 1.25, false)
+	stage.Figure("push_beyond_floor", (octo - floor).Seconds(), "s", 0.5, false)
+	stage.Figure("push_ratio_fastest_floor", float64(octo)/float64(fastest), "x", 1.25, false)
+	stage.Figure("push_beyond_fastest_floor", (octo - fastest).Seconds(), "s", 0.5, false)
+	stage.Figure("rollback", b.times.Median("rollback").Seconds(), "s", 1, false)
+	stage.Figure("daemon_rss_idle", float64(idle)/(1<<20), "MiB", 40, false)
+	stage.Figure(fmt.Sprintf("daemon_rss_%d_apps", b.apps), float64(many)/(1<<20), "MiB", 80, false)
+	stage.Figure("proxy_vs_reverse_proxy", through/plain, "x", 1, true)
 }

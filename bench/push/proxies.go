@@ -13,12 +13,14 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/octohost/octohost/bench/stage"
 )
 
 // proxies measures requests per second over connections that are kept: straight to
 // the app, through octo, and through a plain httputil.ReverseProxy with a tuned
 // transport. Rounds alternate, and the best of each counts.
-func (b *bench) proxies(h *host) (direct, through, plain float64, err error) {
+func (b *bench) proxies(h *stage.Host) (direct, through, plain float64, err error) {
 	out, err := exec.Command("docker", "ps", "-q", "--filter", "label=octohost.app=hello").Output()
 	if err != nil {
 		return 0, 0, 0, err
@@ -41,7 +43,7 @@ func (b *bench) proxies(h *host) (direct, through, plain float64, err error) {
 		for _, m := range []struct {
 			url, host string
 			best      *float64
-		}{{origin, "", &direct}, {"http://" + h.http, "hello.localhost", &through}, {"http://" + address, "", &plain}} {
+		}{{origin, "", &direct}, {"http://" + h.HTTP, "hello.localhost", &through}, {"http://" + address, "", &plain}} {
 			rate, err := throughput(m.url+"/", m.host)
 			if err != nil {
 				return 0, 0, 0, err
@@ -55,7 +57,7 @@ func (b *bench) proxies(h *host) (direct, through, plain float64, err error) {
 // startPlain starts this program once more, as a plain reverse proxy in front of an
 // origin: like octo, it must not share a process with the clients.
 func startPlain(origin string) (*exec.Cmd, string, error) {
-	address, err := freeAddress()
+	address, err := stage.FreeAddress()
 	if err != nil {
 		return nil, "", err
 	}
@@ -105,7 +107,7 @@ func throughput(target, host string) (float64, error) {
 				}
 				req.Host = host
 				resp, err := client.Do(req)
-				if err != nil || resp.StatusCode != http.StatusOK || drainBody(resp) != nil {
+				if err != nil || resp.StatusCode != http.StatusOK || stage.DrainBody(resp) != nil {
 					failed.Add(1)
 					continue
 				}

@@ -6,14 +6,9 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/octohost/octohost/internal/octo"
 )
-
-// collectPatience is how long a collection waits for deploys to end. It has its answer
-// well within the patience of a client.
-const collectPatience = time.Minute
 
 func (s *Server) garbage(c *call) error { return s.gc(c, true) }
 func (s *Server) collect(c *call) error { return s.gc(c, false) }
@@ -30,9 +25,7 @@ func (s *Server) gc(c *call, dry bool) error {
 		return octo.Errorf(octo.ErrUnavailable, "this octohost collects nothing")
 	}
 	c.note("all", strconv.FormatBool(all))
-	ctx, cancel := context.WithTimeout(c.Context(), collectPatience)
-	defer cancel()
-	list, err := s.cfg.Collect(ctx, octo.Collection{Dry: dry, All: all})
+	list, err := s.cfg.Collect(c.Context(), octo.Collection{Dry: dry, All: all})
 	removed := slices.DeleteFunc(slices.Clone(list), func(g octo.Garbage) bool { return g.Error != "" })
 	c.note("removed", strconv.Itoa(len(removed)))
 	if err != nil {

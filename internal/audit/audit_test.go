@@ -18,7 +18,7 @@ import (
 	"github.com/octohost/octohost/internal/octo"
 )
 
-func open(t *testing.T, dir string) *audit.Trail {
+func open(t testing.TB, dir string) *audit.Trail {
 	t.Helper()
 	trail, err := audit.Open(audit.Config{Dir: dir, Max: 1 << 20, Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)

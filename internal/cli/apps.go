@@ -127,11 +127,7 @@ func newAppsInfoCommand(s *session) *cobra.Command {
 }
 
 func (c *appsInfoCommand) run(cmd *cobra.Command, args []string) error {
-	name, err := c.s.theApp(cmd.Context(), args)
-	if err != nil {
-		return err
-	}
-	client, err := c.s.open(cmd.Context())
+	client, name, err := c.s.about(cmd.Context(), args)
 	if err != nil {
 		return err
 	}

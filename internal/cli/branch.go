@@ -34,11 +34,7 @@ func (c *appsBranchCommand) run(cmd *cobra.Command, args []string) error {
 	} else if err := octo.CheckBranch(branch); err != nil {
 		return usageError{err}
 	}
-	name, err := c.s.theApp(cmd.Context(), nil)
-	if err != nil {
-		return err
-	}
-	client, err := c.s.open(cmd.Context())
+	client, name, err := c.s.about(cmd.Context(), nil)
 	if err != nil {
 		return err
 	}

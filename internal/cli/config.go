@@ -37,11 +37,7 @@ Values are shown with --reveal only, to those who may see them; long ones in par
 
 func (c *configCommand) run(cmd *cobra.Command, args []string) error {
 	ctx := cmd.Context()
-	name, err := c.s.theApp(ctx, args)
-	if err != nil {
-		return err
-	}
-	client, err := c.s.open(ctx)
+	client, name, err := c.s.about(ctx, args)
 	if err != nil {
 		return err
 	}
@@ -139,11 +135,7 @@ func (c *configGetCommand) run(cmd *cobra.Command, args []string) error {
 	if err := octo.CheckConfigName(args[0]); err != nil {
 		return usageError{err}
 	}
-	name, err := c.s.theApp(ctx, nil)
-	if err != nil {
-		return err
-	}
-	client, err := c.s.open(ctx)
+	client, name, err := c.s.about(ctx, nil)
 	if err != nil {
 		return err
 	}

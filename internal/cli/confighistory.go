@@ -35,11 +35,7 @@ releases that were made with each. Kept are those of kept releases, and the last
 
 func (c *configHistoryCommand) run(cmd *cobra.Command, args []string) error {
 	ctx := cmd.Context()
-	name, err := c.s.theApp(ctx, args)
-	if err != nil {
-		return err
-	}
-	client, err := c.s.open(ctx)
+	client, name, err := c.s.about(ctx, args)
 	if err != nil {
 		return err
 	}
@@ -117,11 +113,7 @@ func (c *configDiffCommand) run(cmd *cobra.Command, args []string) error {
 			return usageError{err}
 		}
 	}
-	name, err := c.s.theApp(ctx, nil)
-	if err != nil {
-		return err
-	}
-	client, err := c.s.open(ctx)
+	client, name, err := c.s.about(ctx, nil)
 	if err != nil {
 		return err
 	}

@@ -71,11 +71,7 @@ func newRedirectsCommand(s *session) *cobra.Command {
 }
 
 func (c *domainsCommand) run(cmd *cobra.Command, args []string) error {
-	name, err := c.s.theApp(cmd.Context(), args)
-	if err != nil {
-		return err
-	}
-	client, err := c.s.open(cmd.Context())
+	client, name, err := c.s.about(cmd.Context(), args)
 	if err != nil {
 		return err
 	}
@@ -298,11 +294,7 @@ The octohost asks, not this machine. The exit code is 1 when a name leads elsewh
 }
 
 func (c *domainsCheckCommand) run(cmd *cobra.Command, args []string) error {
-	name, err := c.s.theApp(cmd.Context(), args)
-	if err != nil {
-		return err
-	}
-	client, err := c.s.open(cmd.Context())
+	client, name, err := c.s.about(cmd.Context(), args)
 	if err != nil {
 		return err
 	}

@@ -108,3 +108,15 @@ func TestReleaseNumber(t *testing.T) {
 		}
 	}
 }
+
+func FuzzParseExpiry(f *testing.F) {
+	for _, s := range []string{"90d", "12h", "2027-01-31", "2027-01-31T10:00:00Z", "0d", "-1h", "9999-12-31", "1e9h"} {
+		f.Add(s)
+	}
+	now := time.Date(2026, 11, 22, 17, 20, 0, 0, time.UTC)
+	f.Fuzz(func(t *testing.T, text string) {
+		if at, ok := parseExpiry(text, now); ok {
+			require.True(t, at.After(now), "%q is %s", text, at)
+		}
+	})
+}

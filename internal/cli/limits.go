@@ -28,11 +28,7 @@ with octo limits:set; the others are those of the code, or the defaults.`,
 }
 
 func (c *limitsCommand) run(cmd *cobra.Command, args []string) error {
-	name, err := c.s.theApp(cmd.Context(), args)
-	if err != nil {
-		return err
-	}
-	client, err := c.s.open(cmd.Context())
+	client, name, err := c.s.about(cmd.Context(), args)
 	if err != nil {
 		return err
 	}

@@ -114,11 +114,7 @@ func (c *logsCommand) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	name, err := c.s.theApp(ctx, args)
-	if err != nil {
-		return err
-	}
-	client, err := c.s.open(ctx)
+	client, name, err := c.s.about(ctx, args)
 	if err != nil {
 		return err
 	}

@@ -71,11 +71,7 @@ func newMaintenanceOffCommand(s *session) *cobra.Command {
 }
 
 func (c *maintenanceCommand) show(cmd *cobra.Command, args []string) error {
-	name, err := c.s.theApp(cmd.Context(), args)
-	if err != nil {
-		return err
-	}
-	client, err := c.s.open(cmd.Context())
+	client, name, err := c.s.about(cmd.Context(), args)
 	if err != nil {
 		return err
 	}
@@ -108,11 +104,7 @@ func (c *maintenanceCommand) off(cmd *cobra.Command, args []string) error {
 }
 
 func (c *maintenanceCommand) set(cmd *cobra.Command, args []string, m *octo.Maintenance, html string) error {
-	name, err := c.s.theApp(cmd.Context(), args)
-	if err != nil {
-		return err
-	}
-	client, err := c.s.open(cmd.Context())
+	client, name, err := c.s.about(cmd.Context(), args)
 	if err != nil {
 		return err
 	}

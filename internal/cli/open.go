@@ -25,11 +25,7 @@ func newOpenCommand(s *session) *cobra.Command {
 }
 
 func (c *openCommand) run(cmd *cobra.Command, args []string) error {
-	name, err := c.s.theApp(cmd.Context(), args)
-	if err != nil {
-		return err
-	}
-	client, err := c.s.open(cmd.Context())
+	client, name, err := c.s.about(cmd.Context(), args)
 	if err != nil {
 		return err
 	}

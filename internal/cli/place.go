@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"github.com/octohost/octohost/internal/api"
 	"github.com/octohost/octohost/internal/octo"
 )
 
@@ -81,6 +82,16 @@ func (s *session) theApp(ctx context.Context, args []string) (octo.Name, error) 
 		return "", usage(hint, "which app?")
 	}
 	return app, err
+}
+
+// about returns the app that is meant, and what asks the octohost about it.
+func (s *session) about(ctx context.Context, args []string) (*api.Client, octo.Name, error) {
+	name, err := s.theApp(ctx, args)
+	if err != nil {
+		return nil, "", err
+	}
+	client, err := s.open(ctx)
+	return client, name, err
 }
 
 // anApp is theApp for commands that also work without one; it may be empty.

@@ -27,11 +27,7 @@ func newProxyCommand(s *session) *cobra.Command {
 }
 
 func (c *proxyCommand) run(cmd *cobra.Command, args []string) error {
-	name, err := c.s.theApp(cmd.Context(), args)
-	if err != nil {
-		return err
-	}
-	client, err := c.s.open(cmd.Context())
+	client, name, err := c.s.about(cmd.Context(), args)
 	if err != nil {
 		return err
 	}
@@ -109,11 +105,7 @@ func (c *proxySetCommand) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	name, err := c.s.theApp(cmd.Context(), nil)
-	if err != nil {
-		return err
-	}
-	client, err := c.s.open(cmd.Context())
+	client, name, err := c.s.about(cmd.Context(), nil)
 	if err != nil {
 		return err
 	}

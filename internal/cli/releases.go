@@ -29,11 +29,7 @@ func newReleasesCommand(s *session) *cobra.Command {
 
 func (c *releasesCommand) run(cmd *cobra.Command, args []string) error {
 	ctx := cmd.Context()
-	name, err := c.s.theApp(ctx, args)
-	if err != nil {
-		return err
-	}
-	client, err := c.s.open(ctx)
+	client, name, err := c.s.about(ctx, args)
 	if err != nil {
 		return err
 	}
@@ -98,11 +94,7 @@ func (c *releasesInfoCommand) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	name, err := c.s.theApp(ctx, nil)
-	if err != nil {
-		return err
-	}
-	client, err := c.s.open(ctx)
+	client, name, err := c.s.about(ctx, nil)
 	if err != nil {
 		return err
 	}
@@ -245,11 +237,7 @@ func (c *rollbackCommand) run(cmd *cobra.Command, args []string) error {
 			return err
 		}
 	}
-	name, err := c.s.theApp(ctx, nil)
-	if err != nil {
-		return err
-	}
-	client, err := c.s.open(ctx)
+	client, name, err := c.s.about(ctx, nil)
 	if err != nil {
 		return err
 	}

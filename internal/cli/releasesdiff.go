@@ -38,11 +38,7 @@ func (c *releasesDiffCommand) run(cmd *cobra.Command, args []string) error {
 			return err
 		}
 	}
-	name, err := c.s.theApp(ctx, nil)
-	if err != nil {
-		return err
-	}
-	client, err := c.s.open(ctx)
+	client, name, err := c.s.about(ctx, nil)
 	if err != nil {
 		return err
 	}

@@ -49,11 +49,7 @@ func (c *psScaleCommand) run(cmd *cobra.Command, args []string) error {
 }
 
 func (c *psScaleCommand) show(cmd *cobra.Command) error {
-	name, err := c.s.theApp(cmd.Context(), nil)
-	if err != nil {
-		return err
-	}
-	client, err := c.s.open(cmd.Context())
+	client, name, err := c.s.about(cmd.Context(), nil)
 	if err != nil {
 		return err
 	}

@@ -76,9 +76,13 @@ func inLine(path string, number int, err error) error {
 
 // adviseKeys says how to let the first person in.
 func (d *Daemon) adviseKeys(ctx context.Context) error {
-	keys, err := d.platform.Keys(ctx, octo.Identity{User: "local", Admin: true})
+	keys, err := d.allKeys(ctx)
 	if err == nil && len(keys) == 0 {
 		d.log.Warn("nobody is admitted yet: the SSH port opens with the first key; add it with: octo keys:add ~/.ssh/id_ed25519.pub")
 	}
 	return err
+}
+
+func (d *Daemon) allKeys(ctx context.Context) ([]octo.Key, error) {
+	return d.platform.Keys(ctx, octo.Identity{User: "local", Admin: true})
 }

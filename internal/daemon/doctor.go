@@ -28,8 +28,9 @@ type patient struct {
 	settings Settings
 	site     site
 	engine   func(context.Context) (engine.Info, error)
-	secrets  func(context.Context) error // looks at the keys of the configuration; nil when no daemon runs
-	running  bool                        // as part of the daemon that has the ports
+	secrets  func(context.Context) error               // looks at the keys of the configuration; nil when no daemon runs
+	keys     func(context.Context) ([]octo.Key, error) // of people; nil when no daemon runs
+	running  bool                                      // as part of the daemon that has the ports
 
 	overruled map[string]string // settings of doors that somebody else opened at another port
 	held      string            // where systemd keeps the port of sites open while no daemon runs
@@ -49,6 +50,7 @@ func checks() []check {
 		{"isolation", checkIsolation},
 		{"data", checkData},
 		{"secrets", checkSecrets},
+		{"keys", checkKeys},
 		{"disk", checkDisk},
 		{"logs", checkLogs},
 		{"http port", checkHTTP},
@@ -74,7 +76,7 @@ func Doctor(ctx context.Context, s Settings) []octo.Finding {
 
 // doctor looks at the machine from inside the daemon.
 func (d *Daemon) doctor(ctx context.Context) []octo.Finding {
-	return examine(ctx, &patient{settings: d.settings, site: d.site, engine: d.engine.Info, secrets: d.secrets.Check, running: true, overruled: d.overruled})
+	return examine(ctx, &patient{settings: d.settings, site: d.site, engine: d.engine.Info, secrets: d.secrets.Check, keys: d.allKeys, running: true, overruled: d.overruled})
 }
 
 func examine(ctx context.Context, p *patient) []octo.Finding {

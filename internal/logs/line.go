@@ -77,44 +77,67 @@ func appendName(b []byte, name string) []byte {
 }
 
 // cutName takes off what appendName has added.
-func cutName(b []byte) (name string, rest []byte, ok bool) {
+func cutName(b []byte) (name, rest []byte, ok bool) {
 	if len(b) == 0 || len(b) < 1+int(b[0]) {
-		return "", nil, false
+		return nil, nil, false
 	}
-	return string(b[1 : 1+b[0]]), b[1+b[0]:], true
+	return b[1 : 1+b[0]], b[1+b[0]:], true
+}
+
+// record is a line as it stands in a log. Most of those that are read are not what is
+// looked for: nothing of them is copied.
+type record struct {
+	source       byte
+	stderr       bool
+	at           int64
+	container    key
+	release      int
+	name, copied []byte
+	text         []byte
+}
+
+// parse reads what appendLine has made; false means that it is something else.
+func parse(b []byte) (r record, ok bool) {
+	if len(b) < 10 || b[0] != kindLine {
+		return r, false
+	}
+	r.source, r.stderr = b[1]&sourceBits, b[1]&stderrBit != 0
+	r.at, b = int64(binary.LittleEndian.Uint64(b[2:])), b[10:] //nolint:gosec // the same bits
+	if r.source == fromApp {
+		if len(b) < 8 {
+			return r, false
+		}
+		r.container, b = key(binary.LittleEndian.Uint64(b)), b[8:]
+	}
+	release, n := binary.Uvarint(b)
+	if n <= 0 {
+		return r, false
+	}
+	r.release = int(release) //nolint:gosec // as it was written
+	if r.name, b, ok = cutName(b[n:]); !ok {
+		return r, false
+	}
+	r.copied, r.text, ok = cutName(b)
+	return r, ok
 }
 
 // readLine reads what appendLine has made for a log of an app; false means that it is
 // something else.
-func readLine(b []byte, app octo.Name) (e entry, ok bool) {
-	if len(b) < 10 || b[0] != kindLine {
-		return e, false
-	}
-	flags := b[1]
-	e.line = octo.LogLine{App: app, Stderr: flags&stderrBit != 0}
-	e.line.Time = time.Unix(0, int64(binary.LittleEndian.Uint64(b[2:]))).UTC() //nolint:gosec // the same bits
-	b = b[10:]
-	if flags&sourceBits == fromApp {
-		if len(b) < 8 {
-			return e, false
-		}
-		e.container, b = key(binary.LittleEndian.Uint64(b)), b[8:]
-	}
-	release, n := binary.Uvarint(b)
-	if n <= 0 {
-		return e, false
-	}
-	name, b, ok := cutName(b[n:])
+func readLine(b []byte, app octo.Name) (entry, bool) {
+	r, ok := parse(b)
 	if !ok {
-		return e, false
+		return entry{}, false
 	}
-	copied, b, ok := cutName(b)
-	if !ok {
-		return e, false
-	}
-	e.line.Release, e.line.Text = int(release), string(b) //nolint:gosec // as it was written
-	e.speaks(flags&sourceBits, name, copied)
-	return e, true
+	return r.entry(app), true
+}
+
+// entry returns the line for itself.
+func (r *record) entry(app octo.Name) entry {
+	e := entry{container: r.container, line: octo.LogLine{
+		Time: time.Unix(0, r.at).UTC(), App: app, Release: r.release, Stderr: r.stderr, Text: string(r.text),
+	}}
+	e.speaks(r.source, string(r.name), string(r.copied))
+	return e
 }
 
 // speaks says who said it.

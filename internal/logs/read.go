@@ -1,11 +1,13 @@
 package logs
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"iter"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/octohost/octohost/internal/octo"
@@ -45,6 +47,7 @@ func (a *Archive) Read(ctx context.Context, app octo.Name, q octo.LogQuery) iter
 // tail returns the last lines before a place that a query selects, the oldest first.
 func tail(ctx context.Context, log *ring.Log, end ring.Position, app octo.Name, q octo.LogQuery) ([]octo.LogLine, error) {
 	var last []octo.LogLine
+	want := wantOf(q)
 	for r, err := range log.Backward(end) {
 		switch {
 		case err != nil:
@@ -55,8 +58,8 @@ func tail(ctx context.Context, log *ring.Log, end ring.Position, app octo.Name, 
 			slices.Reverse(last)
 			return last, nil
 		}
-		if e, ok := readLine(r.Data, app); ok && q.Selects(&e.line) {
-			last = append(last, e.line)
+		if line, ok := want.line(r.Data, app); ok {
+			last = append(last, line)
 		}
 	}
 	slices.Reverse(last)
@@ -64,6 +67,7 @@ func tail(ctx context.Context, log *ring.Log, end ring.Position, app octo.Name, 
 }
 
 func follow(ctx context.Context, log *ring.Log, from ring.Position, app octo.Name, q octo.LogQuery, yield func(octo.LogLine, error) bool) {
+	want := wantOf(q)
 	for r, err := range log.Follow(ctx, from) {
 		if err != nil {
 			if !errors.Is(err, ring.ErrRemoved) { // else there is nothing to follow any more
@@ -74,7 +78,7 @@ func follow(ctx context.Context, log *ring.Log, from ring.Position, app octo.Nam
 		if r.Gap && !yield(gap(app), nil) {
 			return
 		}
-		if e, ok := readLine(r.Data, app); ok && q.Selects(&e.line) && !yield(e.line, nil) {
+		if line, ok := want.line(r.Data, app); ok && !yield(line, nil) {
 			return
 		}
 	}
@@ -86,4 +90,42 @@ func gap(app octo.Name) octo.LogLine {
 		Time: time.Now().UTC(), App: app, Source: octo.LogOctohost,
 		Text: "lines are missing here: they had to go before they were read",
 	}
+}
+
+// want is a query that looks at records before they are lines.
+type want struct {
+	q       octo.LogQuery
+	process string // of an app's lines
+	texts   [][]byte
+}
+
+func wantOf(q octo.LogQuery) want {
+	w := want{q: q}
+	w.process, _, _ = strings.Cut(q.Process, ".")
+	for _, text := range []string{q.Request, q.Text} {
+		if text != "" {
+			w.texts = append(w.texts, []byte(text))
+		}
+	}
+	return w
+}
+
+// line returns the line of a record, if it is one that is asked for.
+func (w *want) line(data []byte, app octo.Name) (octo.LogLine, bool) {
+	r, ok := parse(data)
+	if !ok || w.q.Release != 0 && r.release != w.q.Release || w.isOther(&r) {
+		return octo.LogLine{}, false
+	}
+	for _, text := range w.texts {
+		if !bytes.Contains(r.text, text) {
+			return octo.LogLine{}, false
+		}
+	}
+	e := r.entry(app)
+	return e.line, w.q.Selects(&e.line)
+}
+
+// isOther reports whether a line is of another process than the one that is asked for.
+func (w *want) isOther(r *record) bool {
+	return w.process != "" && w.process != string(octo.LogApp) && r.source == fromApp && string(r.name) != w.process
 }

@@ -19,6 +19,8 @@ const (
 	maxPending = 16 << 20
 	// maxWaiting is how many bytes of an app may wait for a disk that does not take them.
 	maxWaiting = 1 << 20
+	// leastPending is for how many bytes there is room at first.
+	leastPending = 512
 	// tellEvery is how often a log says at most that lines were dropped.
 	tellEvery = time.Second
 	// warnEvery is how often octohost complains at most that it cannot write a log.
@@ -36,6 +38,7 @@ type stream struct {
 	mu      sync.Mutex
 	pending []byte // records, one behind the other
 	marks   []mark // where each begins and ends
+	usual   mark   // how many records waited last (start), and how many bytes (end)
 	cursors map[key]*cursor
 	budget  budget
 	dropped map[string]int // lines by who printed them
@@ -103,6 +106,10 @@ func (s *stream) take(e *entry) bool {
 const recordCost = 50
 
 func (s *stream) put(e *entry) {
+	if s.pending == nil {
+		s.pending = make([]byte, 0, min(max(s.usual.end*9/8, leastPending), flushAt*9/8))
+		s.marks = make([]mark, 0, s.usual.start*9/8)
+	}
 	start := len(s.pending)
 	s.pending = appendLine(s.pending, e)
 	s.marks = append(s.marks, mark{e.line.Time.UnixNano(), start, len(s.pending)})
@@ -165,6 +172,7 @@ func (s *stream) gather(now time.Time, last bool) (records [][]byte, again bool)
 		s.tell(now)
 	}
 	slices.SortStableFunc(s.marks, func(a, b mark) int { return cmp.Compare(a.at, b.at) })
+	records = make([][]byte, 0, len(s.marks)+1)
 	for _, m := range s.marks {
 		records = append(records, s.pending[m.start:m.end:m.end])
 	}
@@ -173,6 +181,7 @@ func (s *stream) gather(now time.Time, last bool) (records [][]byte, again bool)
 		records = append(records, appendCheckpoint(nil, s.cursors))
 		s.covered = 0
 	}
+	s.usual = mark{start: len(s.marks), end: len(s.pending)}
 	s.pending, s.marks = nil, nil // the records are of what it was
 	return records, losses && !tell
 }

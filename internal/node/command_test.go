@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,44 +26,41 @@ func commanded(process int, change ...func(*octo.Check)) func(*octo.Release) {
 }
 
 // checker is a health command that ends as told.
-type checker struct {
-	code  int
-	takes time.Duration
-	ran   int
-}
+type checker struct{ code, takes, ran atomic.Int64 } // takes is in nanoseconds
 
 func (c *checker) run(ctx context.Context, p *enginetest.FakeProcess) int {
-	c.ran++
-	_, _ = fmt.Fprintf(p.Stdout, "noise\nI am at %d\n\n", c.code) // a pipe that nobody reads is as good
+	c.ran.Add(1)
+	_, _ = fmt.Fprintf(p.Stdout, "noise\nI am at %d\n\n", c.code.Load()) // a pipe that nobody reads is as good
 	select {
-	case <-time.After(c.takes):
+	case <-time.After(time.Duration(c.takes.Load())):
 	case <-ctx.Done():
 	}
-	return c.code
+	return int(c.code.Load())
 }
 
 func TestCommand_DecidesWhetherAnInstanceIsHealthy(t *testing.T) {
-	c := &checker{code: 1}
+	c := &checker{}
+	c.code.Store(1)
 	inBubble(t, enginetest.FakeConfig{Exec: c.run}, func(r *rig) {
 		r.release(1, octo.Pending, commanded(1))
 		r.run()
 		r.want(process("worker", 1, 1))
 		after(3 * time.Second)
 		require.Equal(r.t, []string{"hello.worker.v1.1 starting"}, r.phases())
-		c.code = 0
+		c.code.Store(0)
 		after(time.Second)
 		require.Equal(r.t, []string{"hello.worker.v1.1 healthy"}, r.phases())
 
-		ran := c.ran
+		ran := c.ran.Load()
 		after(time.Minute)
-		require.InDelta(r.t, 6, c.ran-ran, 2, "every ten seconds")
-		c.code = 3
+		require.InDelta(r.t, 6, c.ran.Load()-ran, 2, "every ten seconds")
+		c.code.Store(3)
 		after(40 * time.Second)
 		i := r.instance("hello.worker.v1.1")
 		require.Equal(r.t, octo.PhaseUnhealthy, i.Phase)
 		require.Contains(r.t, i.Failure.Message, "the health command of worker still ended with exit code 3")
 		require.Contains(r.t, i.Failure.Transcript[0], "`/testapp check` ended with exit code 3: I am at 3")
-		c.code = 0
+		c.code.Store(0)
 		after(5 * time.Second)
 		require.Equal(r.t, []string{"hello.worker.v1.1 healthy"}, r.phases())
 	})
@@ -80,7 +78,7 @@ func TestCommand_OfWhatHasAPortIsNotEnough(t *testing.T) {
 		i := r.instance("hello.web.v1.1")
 		require.Equal(r.t, octo.PhaseFailed, i.Phase)
 		require.Equal(r.t, octo.FailedPort, i.Failure.Kind)
-		require.Zero(r.t, c.ran, "not even asked")
+		require.Zero(r.t, c.ran.Load(), "not even asked")
 	})
 }
 
@@ -94,12 +92,12 @@ func TestCommand_SettingsAreThoseOfTheCheck(t *testing.T) {
 		r.want(process("worker", 1, 1))
 		after(10 * time.Second)
 		require.Equal(r.t, []string{"hello.worker.v1.1 healthy"}, r.phases())
-		require.Equal(r.t, 1, c.ran)
-		c.takes = 19 * time.Second
+		require.EqualValues(r.t, 1, c.ran.Load())
+		c.takes.Store(int64(19 * time.Second))
 		after(4 * time.Minute)
-		require.InDelta(r.t, 5, c.ran, 1)
+		require.InDelta(r.t, 5, c.ran.Load(), 1)
 		require.Equal(r.t, []string{"hello.worker.v1.1 healthy"}, r.phases())
-		c.takes = time.Hour // one that hangs is killed, and counts
+		c.takes.Store(int64(time.Hour)) // one that hangs is killed, and counts
 		after(2 * time.Minute)
 		i := r.instance("hello.worker.v1.1")
 		require.Equal(r.t, octo.PhaseUnhealthy, i.Phase)

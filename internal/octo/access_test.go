@@ -92,3 +92,18 @@ func TestUserFrom(t *testing.T) {
 		require.Less(t, len(err.Error()), 300)
 	}
 }
+
+func FuzzUserFrom(f *testing.F) {
+	for _, s := range []string{"ann@laptop", "Ann.Smith@x", "@", "a_b@", "\x00@x"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, comment string) {
+		user, err := octo.UserFrom(comment)
+		if err != nil {
+			require.ErrorIs(t, err, octo.ErrInvalid)
+			return
+		}
+		_, err = octo.ParseName(user)
+		require.NoError(t, err, "who is admitted can be named")
+	})
+}

@@ -35,8 +35,12 @@ func (h *hall) watch(c net.Conn, s http.ConnState) {
 	}
 }
 
-// moment is how long it may take from when a connection is accepted, or cut, until
-// that is seen here.
+// newcomer is how long who was the last to be accepted has to send a request. It is
+// more than the three round trips to a far phone that greetings in TLS take; and
+// meanwhile others wait in the kernel, where they can be seen by a successor only.
+const newcomer = time.Second
+
+// moment is how long it may take until it is seen here that a connection was cut.
 const moment = 200 * time.Millisecond
 
 // lastCall lets connections end without anybody losing a request, while everything
@@ -54,7 +58,7 @@ func (p *Proxy) lastCall() {
 // never use. It does so without http.Server.Shutdown, which throws away requests that
 // it has read already.
 func (p *Proxy) shutdown(srv *http.Server, cut context.CancelCauseFunc) error {
-	p.conns.silent.goneWithin(moment)
+	p.conns.silent.goneWithin(newcomer)
 	p.conns.busy.goneWithin(p.limits.Shutdown)
 	p.conns.late.goneWithin(p.limits.LastCall)
 	cut(errShutdown)

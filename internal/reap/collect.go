@@ -30,7 +30,7 @@ type look struct {
 }
 
 // Collect removes garbage, and returns what it has removed, or could not. While somebody
-// deploys, images and the build cache have to wait, as long as ctx does.
+// deploys, images have to wait: for a while, and then it is octo.ErrUnavailable.
 func (r *Reaper) Collect(ctx context.Context, c octo.Collection) ([]octo.Garbage, error) {
 	if !c.Dry {
 		select {
@@ -78,11 +78,17 @@ func collect(ctx context.Context, c octo.Collection, l look) ([]octo.Garbage, er
 	return list, nil
 }
 
-// idleEvery is how often a deploy is asked whether it has ended.
-const idleEvery = 100 * time.Millisecond
+const (
+	// idleEvery is how often a deploy is asked whether it has ended, and idlePatience for
+	// how long.
+	idleEvery    = 100 * time.Millisecond
+	idlePatience = time.Minute
+)
 
 // whileIdle calls f as soon as nobody deploys.
 func (r *Reaper) whileIdle(ctx context.Context, f func()) error {
+	ctx, cancel := context.WithTimeout(ctx, idlePatience)
+	defer cancel()
 	for !r.Idle(f) {
 		select {
 		case <-time.After(idleEvery):
@@ -117,7 +123,7 @@ func (r *Reaper) looks(ctx context.Context) ([]look, error) {
 			return r.findLost(ctx, app, images[app])
 		}})
 	}
-	return append(looks, look{false, r.findContainers}, look{false, r.findNetworks}, look{false, r.findKeys}, look{true, r.findCache}), nil
+	return append(looks, look{false, r.findContainers}, look{false, r.findNetworks}, look{false, r.findKeys}, look{false, r.findCache}), nil
 }
 
 // findOfApp returns the images and the releases of an app that may go.
@@ -137,7 +143,30 @@ func (r *Reaper) findOfApp(ctx context.Context, c octo.Collection, name octo.Nam
 	for _, i := range spare(images, kept(app, releases, most), c.All) {
 		victims = append(victims, r.image(i, why))
 	}
+	assigned, err := r.assigned(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	releases = slices.DeleteFunc(releases[:max(0, len(releases)-keepReleases)], func(d store.Doc[octo.Release]) bool { return assigned[d.Value.Number] })
 	return append(victims, r.oldReleases(app, releases)...), nil
+}
+
+// assigned returns the releases of an app that instances were made for which are to run:
+// a release of the same code takes over those of an earlier one.
+func (r *Reaper) assigned(ctx context.Context, app octo.Name) (map[int]bool, error) {
+	wants, err := store.Docs[[]octo.Assignment]{Store: r.Store, Prefix: store.WantPrefix}.All(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list assignments: %w", err)
+	}
+	numbers := map[int]bool{}
+	for _, d := range wants {
+		for _, a := range d.Value {
+			if a.App == app {
+				numbers[a.Release] = true
+			}
+		}
+	}
+	return numbers, nil
 }
 
 // findLost returns images of an app that is gone.
@@ -167,10 +196,10 @@ func (r *Reaper) image(i engine.Image, why string) victim {
 	}}
 }
 
-// oldReleases returns the releases of an app that are too many. Their commits are let go
-// of first: then nothing is left of them but the list that is tried again.
-func (r *Reaper) oldReleases(app octo.App, releases []store.Doc[octo.Release]) []victim {
-	surplus := releases[:max(0, len(releases)-keepReleases)]
+// oldReleases returns those of the releases that are too many which the app does not
+// need. Their commits are let go of first: then nothing is left of them but the list
+// that is tried again.
+func (r *Reaper) oldReleases(app octo.App, surplus []store.Doc[octo.Release]) []victim {
 	var numbers []int
 	for _, d := range surplus {
 		if n := d.Value.Number; n != app.Live && n != app.Release && d.Value.Outcome != octo.Pending {
@@ -256,7 +285,8 @@ func (r *Reaper) findKeys(ctx context.Context, _ octo.Collection) ([]victim, err
 }
 
 // findCache returns what the build cache has too much. How large it is can take long to
-// find out, so that is only asked if nothing is to be removed.
+// find out, so that is only asked if nothing is to be removed. To cut it can take
+// minutes; builds may go on meanwhile, for BuildKit knows what they use.
 func (r *Reaper) findCache(ctx context.Context, c octo.Collection) ([]victim, error) {
 	keep, why := r.Cache, fmt.Sprintf("beyond %s", octo.Size(r.Cache))
 	if c.All {

@@ -99,12 +99,16 @@ func TestCollect_ForgetsReleases(t *testing.T) {
 		w.rerelease("hello", n, image)
 	}
 	w.put(octo.App{Name: "hello", Release: last, Live: 7, Last: last})
+	wants := store.Docs[[]octo.Assignment]{Store: w.store, Prefix: store.WantPrefix}
+	_, err := wants.Create(t.Context(), "n1", []octo.Assignment{{App: "hello", Release: 9}, {App: "other", Release: 8}})
+	require.NoError(t, err)
 	require.Equal(t, []string{"releases hello v1 to v20 "}, w.collect(octo.Collection{}))
 	left, err := store.Docs[octo.Release]{Store: w.store, Prefix: store.AppReleasesPrefix("hello")}.All(t.Context())
 	require.NoError(t, err)
-	require.Len(t, left, 501)
-	require.Equal(t, 7, left[0].Value.Number, "it runs")
-	require.Len(t, w.untagged, 19)
+	require.Len(t, left, 502)
+	require.Equal(t, 7, left[0].Value.Number, "it is live")
+	require.Equal(t, 9, left[1].Value.Number, "an instance of it runs")
+	require.Len(t, w.untagged, 18)
 	require.Empty(t, w.collect(octo.Collection{}))
 }
 

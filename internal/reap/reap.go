@@ -98,27 +98,27 @@ func (r *Reaper) Run(ctx context.Context) error {
 		r.loop(ctx, woken)
 		return nil
 	})
+	g.Go(func() error {
+		r.keepHouse(ctx)
+		return nil
+	})
 	return g.Wait()
 }
 
 func (r *Reaper) loop(ctx context.Context, woken <-chan struct{}) {
-	tick, tidy := time.NewTicker(every), time.NewTicker(tidyEvery)
+	tick := time.NewTicker(every)
 	defer tick.Stop()
-	defer tidy.Stop()
 	seen := map[octo.Name]sight{}
 	var again <-chan time.Time
 	for {
-		waits := again != nil
+		var waits bool
 		var err error
 		select {
 		case <-ctx.Done():
 			return
-		case <-tidy.C:
-			err = errors.Join(r.tidy(ctx), r.maintain(ctx))
 		case <-tick.C:
 			maps.DeleteFunc(seen, func(_ octo.Name, s sight) bool { return s.again })
 			waits, err = r.sweep(ctx, seen)
-			r.Relieve(ctx)
 		case <-woken:
 			waits, err = r.sweep(ctx, seen)
 		case <-again:
@@ -130,6 +130,25 @@ func (r *Reaper) loop(ctx context.Context, woken <-chan struct{}) {
 		}
 		if err != nil && ctx.Err() == nil {
 			r.Log.Warn("clean-up interrupted", "err", err)
+		}
+	}
+}
+
+// keepHouse does now and then what may take long.
+func (r *Reaper) keepHouse(ctx context.Context) {
+	tick, tidy := time.NewTicker(every), time.NewTicker(tidyEvery)
+	defer tick.Stop()
+	defer tidy.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			r.Relieve(ctx)
+		case <-tidy.C:
+			if err := errors.Join(r.tidy(ctx), r.maintain(ctx)); err != nil && ctx.Err() == nil {
+				r.Log.Warn("house-keeping interrupted", "err", err)
+			}
 		}
 	}
 }

@@ -2,7 +2,6 @@ package reap
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -19,10 +18,6 @@ const (
 	Full        // too little to deploy
 )
 
-// patience bounds how long the reaper waits for deploys to end when it collects of its
-// own accord, and for the collection.
-const patience = 5 * time.Minute
-
 // tidy collects what may go, unless somebody deploys.
 func (r *Reaper) tidy(ctx context.Context) error {
 	_, err := r.collectNow(ctx, octo.Collection{})
@@ -34,8 +29,6 @@ func (r *Reaper) collectNow(ctx context.Context, c octo.Collection) (int, error)
 	if !r.Idle(func() {}) {
 		return 0, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
 	list, err := r.Collect(ctx, c)
 	removed := 0
 	for _, g := range list {
@@ -59,7 +52,7 @@ func (r *Reaper) Relieve(ctx context.Context) {
 	removed, err := r.collectNow(ctx, octo.Collection{})
 	if err == nil && r.Space(ctx) != Roomy {
 		var gained int64
-		gained, err = r.emptyCache(ctx)
+		gained, err = r.Engine.PruneBuildCache(ctx, 0)
 		removed += min(1, int(gained>>20))
 	}
 	if err == nil && r.Space(ctx) == Full {
@@ -73,15 +66,6 @@ func (r *Reaper) Relieve(ctx context.Context) {
 	if removed > 0 && r.news(time.Now()) {
 		r.Record(octo.Event{Kind: octo.EventDiskLow, Message: fmt.Sprintf("the disk was nearly full: %d things removed that can be made again", removed)})
 	}
-}
-
-// emptyCache removes the whole build cache, unless somebody builds.
-func (r *Reaper) emptyCache(ctx context.Context) (gained int64, err error) {
-	r.Idle(func() { gained, err = r.Engine.PruneBuildCache(ctx, 0) })
-	if err != nil {
-		return 0, errors.Join(errors.New("prune build cache"), err)
-	}
-	return gained, nil
 }
 
 // newsEvery is how often it is told that the disk is nearly full.

@@ -2,6 +2,7 @@ package sshd
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"sync"
 	"time"
@@ -53,7 +54,7 @@ func (s *Server) expel(ctx context.Context) {
 		case <-expiry.C:
 		}
 		if keys != nil {
-			expiry.Reset(s.guests.check(keys, time.Now()))
+			expiry.Reset(s.guests.check(ctx, keys, time.Now()))
 		}
 	}
 }
@@ -80,7 +81,7 @@ const longAgain = time.Hour
 
 // check closes the connections whose keys open nothing any more, and says when to look
 // again: when the next one expires.
-func (g *guests) check(keys map[string]octo.Key, now time.Time) time.Duration {
+func (g *guests) check(ctx context.Context, keys map[string]octo.Key, now time.Time) time.Duration {
 	g.mu.Lock()
 	inside := maps.Clone(g.inside)
 	g.mu.Unlock()
@@ -91,10 +92,20 @@ func (g *guests) check(keys map[string]octo.Key, now time.Time) time.Duration {
 		}
 	}
 	for c := range inside {
-		if key, admitted := keys[c.fingerprint]; !admitted || key.Expired(now) || key.Identity("") != c.came {
-			c.server.cfg.Log.Info("ssh connection closed: its key opens nothing any more", "user", c.came.User, "fingerprint", c.fingerprint)
-			_ = c.ssh.Close() // the client may have closed it already
+		if key, admitted := keys[c.fingerprint]; admitted && c.opens(key, now) {
+			continue
 		}
+		// What was watched may be older than the connection: the key itself decides.
+		if key, err := c.server.cfg.Key(ctx, c.fingerprint); err != nil && !errors.Is(err, octo.ErrNotFound) || err == nil && c.opens(key, now) {
+			continue
+		}
+		c.server.cfg.Log.Info("ssh connection closed: its key opens nothing any more", "user", c.came.User, "fingerprint", c.fingerprint)
+		_ = c.ssh.Close() // the client may have closed it already
 	}
 	return again
+}
+
+// opens reports whether a key still opens what it did when the connection was made.
+func (c *connection) opens(key octo.Key, now time.Time) bool {
+	return !key.Expired(now) && key.Identity("") == c.came
 }

@@ -65,8 +65,11 @@ func TestCLI_EveryCommandAtEveryDoor(t *testing.T) {
 	r := w.repo("hello")
 	r.deploy("v1")
 	r.deploy("v2")
+	w.octo("config:set", "GREETING=hello world", "-a", "hello").ok()
 	doors := w.doors()
 	for _, line := range []string{
+		"config hello --json", "config hello --reveal --json", "config:get GREETING -a hello", "config:get GREETING -a hello --json", "config:export hello",
+		"config:export hello --format json", "config:history hello --json", "config:diff v2 v3 -a hello --json", "config:diff c0 -a hello --reveal --json",
 		"apps --json", "apps:info hello --json", "apps:info -a hello --json", "releases hello --json", "releases -a hello --json",
 		"releases:info v1 -a hello --json", "keys --json", "events --json", "events hello -n 3 --json", "logs hello -n 2 --json",
 		"open hello", "open -a hello",
@@ -208,7 +211,7 @@ func TestCLI_StreamsEndQuietly(t *testing.T) {
 	r.deploy("v1")
 	for _, d := range w.doors() {
 		line := strings.Join(d.args, " ")
-		for command, says := range map[string]string{"logs -f -a hello": "app[web.1]", "events -f hello": "app.created"} {
+		for command, says := range map[string]string{"logs -f --source app -a hello": "app[web.1]", "events -f hello": "app.created"} {
 			if d.name == "ssh" {
 				continue // ssh tells only an OpenSSH server that its reader has gone
 			}

@@ -273,3 +273,33 @@ func TestConfig_Edit(t *testing.T) {
 	require.Contains(t, out.out, "somebody else has changed A while you edited it")
 	require.Equal(t, "theirs", w.octo("config:get", "A", "-a", "hello").ok())
 }
+
+// On a terminal a value can be typed without being seen.
+func TestConfig_AsksOnATerminal(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.octo("apps:create", "hello").ok()
+	ask := func() (*running, *os.File) {
+		r, typed, err := os.Pipe()
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, typed.Close()) })
+		asks := w.begin(w.dir, r, "script", "-qec", "trap : INT; "+octoBinary(t)+" config:set TOKEN=- -a hello; echo exit=$?; stty -a", "/dev/null")
+		asks.until("TOKEN (what you type is not shown):")
+		return asks, typed
+	}
+	asks, typed := ask()
+	_, err := typed.WriteString("top secret\n")
+	require.NoError(t, err)
+	out := asks.end()
+	require.Contains(t, out.out, "Set TOKEN (c1)")
+	require.NotContains(t, out.out, "top secret")
+	require.Equal(t, "top secret", w.octo("config:get", "TOKEN", "-a", "hello").ok())
+
+	asks, typed = ask()
+	_, err = typed.WriteString("\x03")
+	require.NoError(t, err)
+	out = asks.end()
+	require.Contains(t, out.out, "exit=130")
+	require.Regexp(t, `\becho\b`, out.out, "what is typed next is seen again")
+	require.Equal(t, "top secret", w.octo("config:get", "TOKEN", "-a", "hello").ok())
+}

@@ -39,6 +39,12 @@ func (m *machine) free() int {
 	return int(st.Bavail * uint64(st.Bsize) >> 20) //nolint:gosec,unconvert // it is small; the types differ between systems
 }
 
+// usage says what takes the room on the machine's disk.
+func (m *machine) usage(w *world) string {
+	du, _ := exec.Command("du", "-xm", "--max-depth=3", m.disk).Output() // what it cannot read it leaves out
+	return string(du) + w.docker("system", "df", "-v").out + w.docker("images", "-a").out
+}
+
 // deploys is how many deploys the story makes; OCTO_STORY_DEPLOYS says another number.
 const deploys = 10
 
@@ -56,9 +62,14 @@ func TestDisk_DeploysNeverFillIt(t *testing.T) {
 			w := m.world("OCTO_BUILDER="+builder, fmt.Sprintf("OCTO_DISK_FLOOR=%dMiB", floor))
 			r := w.repo("large")
 			r.write("Dockerfile", strings.Replace(hello(), "EXPOSE", fmt.Sprintf("RUN [\"/testapp\", \"fill\", \"/ballast\", \"%d\"]\nEXPOSE", image), 1))
-			least := m.free()
-			for i := range many {
-				r.deploy(fmt.Sprintf("v%d", i+1))
+			least, done := m.free(), 0
+			t.Cleanup(func() {
+				if t.Failed() {
+					t.Logf("after %d deploys:\n%s", done, m.usage(w))
+				}
+			})
+			for ; done < many; done++ {
+				r.deploy(fmt.Sprintf("v%d", done+1))
 				least = min(least, m.free())
 			}
 			require.Greater(t, many*image, size, "it was too few to fill the disk")

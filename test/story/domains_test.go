@@ -196,6 +196,14 @@ func TestDomains_MaintenanceAndLimits(t *testing.T) {
 	require.Equal(t, http.StatusOK, post("hello.localhost", bytes.NewReader(large)))
 
 	require.Equal(t, containers, w.containers("hello"), "nothing was started anew")
+
+	w.octo("ps:stop", "web", "-a", "hello").ok()
+	resp, body = w.ask(http.MethodGet, "hello.localhost", "/", nil, nil)
+	require.Equal(t, http.StatusServiceUnavailable, resp.StatusCode)
+	require.Equal(t, "60", resp.Header.Get("Retry-After"))
+	require.Contains(t, body, "503 Stopped\nThis app was stopped, and is not started at the moment.\n")
+	w.octo("ps:start", "-a", "hello").ok()
+	w.serves("hello.localhost", "v1")
 	require.Equal(t, before, w.footprint("bystander"))
 	_, misses, lost := bystanders.stop()
 	require.Zero(t, misses, "%s", strings.Join(lost, "\n"))
@@ -234,6 +242,7 @@ func TestDomains_KilledBetweenClaims(t *testing.T) {
 			both := map[string]octo.DomainSource{"a.example.com": octo.DomainPushed, "b.example.com": octo.DomainPushed}
 			w.eventually(10*time.Second, "the names are there", func() bool { return len(w.names("hello")) == 2 })
 			require.Equal(t, both, w.names("hello"))
+			w.eventually(10*time.Second, "visitors are served", func() bool { status, _ := w.get("a.example.com", "/"); return status == http.StatusOK })
 			w.serves("a.example.com", "v2")
 			w.kill(syscall.SIGTERM)
 			w.start("OCTO_FAILPOINT=edge-after-claim")

@@ -206,9 +206,11 @@ func TestLogs_RunsSpeakToo(t *testing.T) {
 	w := newWorld(t)
 	w.repo("hello").deploy("v1")
 	w.octo("run:detached", "-a", "hello", "--", "/testapp", "say", "migrating", "migrated").ok()
-	w.logged("it has spoken", 2, "--ps", "run")
-	name := regexp.MustCompile(`app\[(run\.\w+)\]: migrated\n`).FindStringSubmatch(w.octo("logs", "hello").ok())
-	require.NotNil(t, name)
+	var name []string
+	w.eventually(20*time.Second, "it has spoken", func() bool {
+		name = regexp.MustCompile(`app\[(run\.\w+)\]: migrated\n`).FindStringSubmatch(w.octo("logs", "hello").ok())
+		return name != nil
+	})
 	w.octo("run:stop", name[1], "-a", "hello").ok()
 	require.Len(t, w.logLines("hello", "--ps", name[1]), 2)
 }

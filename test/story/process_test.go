@@ -104,7 +104,7 @@ func TestProcess_StopAndStart(t *testing.T) {
 	r.deploy("v1")
 	out := w.octo("ps:stop", "-a", "hello")
 	require.Equal(t, "web=1 (stopped)\n", out.ok())
-	require.Contains(t, out.err, "       web.1 goes\n=====> hello v2 live (nothing of it runs)")
+	require.Contains(t, out.err, "=====> hello v2 live (nothing of it runs)")
 	w.eventually(40*time.Second, "nothing runs", func() bool { return len(w.containers("hello")) == 0 })
 	status, _ := w.get("hello.localhost", "/")
 	require.Equal(t, http.StatusServiceUnavailable, status)

@@ -185,7 +185,7 @@ func TestBrokenPush_DiskIsFull(t *testing.T) {
 	out := r.push()
 	out.fails()
 	require.Regexp(t, `(?m)^ !     only [0-9.]+ [GT]iB are free on the disk of \S+, less than the floor of 100\.0 TiB$`, plain(out.err))
-	out.says("       make room there (octo apps:destroy, docker system prune), or lower disk_floor in octo.toml")
+	out.says("       an admin makes room there: octo gc --all, octo apps:destroy, docker system prune; or lowers disk_floor in octo.toml")
 	require.NotContains(t, out.err, "Building")
 	r.stillServes("v1")
 	doctor := w.octo("doctor")
