@@ -414,8 +414,9 @@ func TestRun_EndsWhatIsLeftInside(t *testing.T) {
 		instance, err := r.fake.Start(ctx, engine.Spec{Name: "web", Image: r.image, Labels: map[string]string{engine.LabelHost: testHost}})
 		require.NoError(t, err)
 		for _, words := range [][]string{{"signals", "9"}, {"sleep", "1h"}, {"sleep", "1s"}} {
-			_, err := r.fake.Exec(ctx, instance.ID, engine.ExecSpec{Command: tool(words...).Command})
+			left, err := r.fake.Exec(ctx, instance.ID, engine.ExecSpec{Command: tool(words...).Command})
 			require.NoError(t, err)
+			require.NoError(t, left.Close(), "as a crash does")
 		}
 		inside := func() int {
 			c, err := r.fake.Inspect(ctx, instance.ID)
