@@ -72,6 +72,7 @@ func (d *Daemon) buildNode() (err error) {
 	if err != nil {
 		return fmt.Errorf("find name of node: %w", err)
 	}
+	d.node = name
 	d.secrets = secret.New(secret.Config{Store: d.store, Node: name, File: filepath.Join(d.settings.Data, "node.key")})
 	d.config = &config.Versions{Store: d.store, Sealer: d.secrets}
 	d.agent, err = node.New(node.Config{

@@ -53,6 +53,7 @@ type Daemon struct {
 	log      *slog.Logger
 	site     site
 	host     string // value of the label octohost.host
+	node     string // name of this machine
 
 	overruled map[string]string // settings of doors that the parent has opened elsewhere
 

@@ -10,12 +10,14 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/octohost/octohost/internal/octo"
 	"github.com/octohost/octohost/internal/reap"
+	"github.com/octohost/octohost/internal/store"
 )
 
 // hostID returns the random id that tells this octohost's containers and images from
@@ -90,16 +92,37 @@ func (d *Daemon) room() error {
 	return nil
 }
 
-// makeRoom is room after what may go was removed, where there is little.
+// makeRoom is room after what may go was removed, where there is little. The instances
+// of the deploy before may still be on their way out, and keep their image so long.
 func (d *Daemon) makeRoom() error {
 	ctx, cancel := context.WithTimeout(context.Background(), reliefWait)
 	defer cancel()
-	d.reaper.Relieve(ctx)
-	return d.room()
+	for {
+		leaving := d.leaving(ctx)
+		d.reaper.Relieve(ctx)
+		err := d.room()
+		if err == nil || !leaving {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(reliefPause):
+		}
+	}
 }
 
-// reliefWait bounds how long a push waits for room to be made.
-const reliefWait = 2 * time.Minute
+const (
+	// reliefWait bounds how long a push waits for room to be made.
+	reliefWait  = 2 * time.Minute
+	reliefPause = 500 * time.Millisecond
+)
+
+// leaving reports whether instances of this machine are on their way out.
+func (d *Daemon) leaving(ctx context.Context) bool {
+	wanted, err := store.Docs[[]octo.Assignment]{Store: d.store, Prefix: store.WantPrefix}.Get(ctx, d.node)
+	return err == nil && slices.ContainsFunc(wanted.Value, func(a octo.Assignment) bool { return a.Drain })
+}
 
 // space says how much room there is on the disks. It is tight where another half of the
 // floor would reach it: time to remove what may go.
