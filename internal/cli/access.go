@@ -162,11 +162,7 @@ func (s *session) completeGranted(cmd *cobra.Command, args []string, _ string) (
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return s.ask(cmd, func(ctx context.Context, client *api.Client) ([]cobra.Completion, error) {
-		app, err := s.theApp(ctx, nil)
-		if err != nil {
-			return nil, err
-		}
+	return s.askOf(cmd, func(ctx context.Context, client *api.Client, app octo.Name) ([]cobra.Completion, error) {
 		grants, err := client.Access(ctx, app)
 		var users []cobra.Completion
 		for _, g := range grants {

@@ -43,6 +43,17 @@ func (s *session) ask(cmd *cobra.Command, list func(context.Context, *api.Client
 	return found, cobra.ShellCompDirectiveNoFileComp
 }
 
+// askOf is ask about the app that is meant.
+func (s *session) askOf(cmd *cobra.Command, list func(context.Context, *api.Client, octo.Name) ([]cobra.Completion, error)) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return s.ask(cmd, func(ctx context.Context, client *api.Client) ([]cobra.Completion, error) {
+		app, err := s.theApp(ctx, nil)
+		if err != nil {
+			return nil, err
+		}
+		return list(ctx, client, app)
+	})
+}
+
 // completeApps proposes the names of apps.
 func (s *session) completeApps(cmd *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	return s.ask(cmd, func(ctx context.Context, client *api.Client) ([]cobra.Completion, error) {
@@ -71,11 +82,7 @@ func (s *session) completeReleases(cmd *cobra.Command, args []string, typed stri
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	found, directive := s.ask(cmd, func(ctx context.Context, client *api.Client) ([]cobra.Completion, error) {
-		app, err := s.theApp(ctx, nil)
-		if err != nil {
-			return nil, err
-		}
+	found, directive := s.askOf(cmd, func(ctx context.Context, client *api.Client, app octo.Name) ([]cobra.Completion, error) {
 		releases, err := client.Releases(ctx, app)
 		var names []cobra.Completion
 		for _, r := range releases {
@@ -107,11 +114,7 @@ func (s *session) completeRuns(cmd *cobra.Command, args []string, _ string) ([]c
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return s.ask(cmd, func(ctx context.Context, client *api.Client) ([]cobra.Completion, error) {
-		app, err := s.theApp(ctx, nil)
-		if err != nil {
-			return nil, err
-		}
+	return s.askOf(cmd, func(ctx context.Context, client *api.Client, app octo.Name) ([]cobra.Completion, error) {
 		runs, err := client.Runs(ctx, app)
 		var names []cobra.Completion
 		for _, r := range runs {

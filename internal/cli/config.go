@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/octohost/octohost/internal/dotenv"
+	"github.com/octohost/octohost/internal/api"
 	"github.com/octohost/octohost/internal/octo"
 )
 
@@ -173,11 +174,7 @@ func (c *configGetCommand) print(app octo.Name, v octo.ConfigVar) error {
 
 // completeVariables proposes the app's variables for every argument.
 func (s *session) completeVariables(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	return s.ask(cmd, func(ctx context.Context, client clientOf) ([]cobra.Completion, error) {
-		app, err := s.theApp(ctx, nil)
-		if err != nil {
-			return nil, err
-		}
+	return s.askOf(cmd, func(ctx context.Context, client *api.Client, app octo.Name) ([]cobra.Completion, error) {
 		view, err := client.Config(ctx, app, octo.ConfigRef{})
 		var names []cobra.Completion
 		for _, v := range view.Vars {

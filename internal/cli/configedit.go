@@ -43,11 +43,7 @@ removed when the editor ends, however it does.`,
 func (c *configEditCommand) run(cmd *cobra.Command, args []string) error {
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGHUP) // the terminal may be closed
 	defer stop()
-	app, err := c.s.theApp(ctx, args)
-	if err != nil {
-		return err
-	}
-	client, err := c.s.open(ctx)
+	client, app, err := c.s.about(ctx, args)
 	if err != nil {
 		return err
 	}

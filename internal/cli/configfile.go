@@ -132,11 +132,7 @@ func (c *configExportCommand) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return usageError{err}
 	}
-	app, err := c.s.theApp(ctx, args)
-	if err != nil {
-		return err
-	}
-	client, err := c.s.open(ctx)
+	client, app, err := c.s.about(ctx, args)
 	if err != nil {
 		return err
 	}

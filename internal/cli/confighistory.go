@@ -12,9 +12,6 @@ import (
 	"github.com/octohost/octohost/internal/octo"
 )
 
-// clientOf is what asks the octohost.
-type clientOf = *api.Client
-
 type configHistoryCommand struct{ s *session }
 
 func newConfigHistoryCommand(s *session) *cobra.Command {
@@ -132,7 +129,7 @@ func (c *configDiffCommand) run(cmd *cobra.Command, args []string) error {
 }
 
 // diff asks how they differ, or for their values where those are to be shown.
-func (c *configDiffCommand) diff(ctx context.Context, client clientOf, app octo.Name, refs [2]octo.ConfigRef) ([]octo.ConfigDiff, error) {
+func (c *configDiffCommand) diff(ctx context.Context, client *api.Client, app octo.Name, refs [2]octo.ConfigRef) ([]octo.ConfigDiff, error) {
 	if !c.reveal {
 		return client.ConfigDiff(ctx, app, refs[0], refs[1])
 	}
@@ -186,11 +183,7 @@ func (s *session) completeConfigs(cmd *cobra.Command, args []string, typed strin
 	if len(args) > 1 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return s.ask(cmd, func(ctx context.Context, client clientOf) ([]cobra.Completion, error) {
-		app, err := s.theApp(ctx, nil)
-		if err != nil {
-			return nil, err
-		}
+	return s.askOf(cmd, func(ctx context.Context, client *api.Client, app octo.Name) ([]cobra.Completion, error) {
 		versions, err := client.ConfigHistory(ctx, app)
 		var names []cobra.Completion
 		for _, v := range versions {

@@ -258,11 +258,7 @@ func (c *removal) report(ctx context.Context, name octo.Name, take func(*api.Cli
 
 // complete proposes the names that can be taken away.
 func (c *removal) complete(cmd *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	return c.s.ask(cmd, func(ctx context.Context, client *api.Client) ([]cobra.Completion, error) {
-		name, err := c.s.theApp(ctx, nil)
-		if err != nil {
-			return nil, err
-		}
+	return c.s.askOf(cmd, func(ctx context.Context, client *api.Client, name octo.Name) ([]cobra.Completion, error) {
 		list, err := client.Domains(ctx, name)
 		var hosts []cobra.Completion
 		for _, d := range list {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/octohost/octohost/internal/api"
 	"github.com/octohost/octohost/internal/octo"
 )
 
@@ -15,11 +16,7 @@ type formationChange struct{ s *session }
 
 // send asks for the change, and returns what there is afterwards.
 func (c formationChange) send(ctx context.Context, edit octo.FormationEdit) (octo.AppStatus, []octo.ProcessStatus, error) {
-	name, err := c.s.theApp(ctx, nil)
-	if err != nil {
-		return octo.AppStatus{}, nil, err
-	}
-	client, err := c.s.open(ctx)
+	client, name, err := c.s.about(ctx, nil)
 	if err != nil {
 		return octo.AppStatus{}, nil, err
 	}
@@ -119,11 +116,7 @@ func (s *session) completeProcesses(behind string) completer {
 		if len(args) > 0 && behind == "" {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		found, directive := s.ask(cmd, func(ctx context.Context, client clientOf) ([]cobra.Completion, error) {
-			app, err := s.theApp(ctx, nil)
-			if err != nil {
-				return nil, err
-			}
+		found, directive := s.askOf(cmd, func(ctx context.Context, client *api.Client, app octo.Name) ([]cobra.Completion, error) {
 			processes, err := client.Processes(ctx, app)
 			var names []cobra.Completion
 			for _, p := range processes {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/octohost/octohost/internal/api"
 	"github.com/octohost/octohost/internal/octo"
 )
 
@@ -63,7 +64,7 @@ func (c *psCommand) run(cmd *cobra.Command, args []string) error {
 }
 
 // processes prints what is wanted of an app.
-func (c *psCommand) processes(ctx context.Context, client clientOf, name octo.Name) error {
+func (c *psCommand) processes(ctx context.Context, client *api.Client, name octo.Name) error {
 	processes, err := client.Processes(ctx, name)
 	if err != nil || len(processes) == 0 {
 		return err

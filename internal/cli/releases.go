@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/octohost/octohost/internal/api"
 	"github.com/octohost/octohost/internal/octo"
 )
 
@@ -128,7 +129,7 @@ type releaseInfo struct {
 
 // variables returns the names of a release's variables; none where its configuration is
 // no longer kept.
-func (c *releasesInfoCommand) variables(ctx context.Context, client clientOf, app octo.Name, release int) ([]string, error) {
+func (c *releasesInfoCommand) variables(ctx context.Context, client *api.Client, app octo.Name, release int) ([]string, error) {
 	view, err := client.Config(ctx, app, octo.ConfigRef{Release: release})
 	if err != nil && !errors.Is(err, octo.ErrNotFound) {
 		return nil, err

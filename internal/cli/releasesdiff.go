@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/octohost/octohost/internal/api"
 	"github.com/octohost/octohost/internal/octo"
 )
 
@@ -56,7 +57,7 @@ func (c *releasesDiffCommand) run(cmd *cobra.Command, args []string) error {
 }
 
 // complete puts the current release, and the one before it, in where none is given.
-func (c *releasesDiffCommand) complete(ctx context.Context, client clientOf, name octo.Name, numbers *[2]int) error {
+func (c *releasesDiffCommand) complete(ctx context.Context, client *api.Client, name octo.Name, numbers *[2]int) error {
 	if numbers[1] == 0 {
 		app, err := client.App(ctx, name)
 		if err != nil {

@@ -80,11 +80,7 @@ their end, the last 20 of each app.`,
 
 func (c *runListCommand) run(cmd *cobra.Command, args []string) error {
 	ctx := cmd.Context()
-	app, err := c.s.theApp(ctx, args)
-	if err != nil {
-		return err
-	}
-	client, err := c.s.open(ctx)
+	client, app, err := c.s.about(ctx, args)
 	if err != nil {
 		return err
 	}
@@ -144,11 +140,7 @@ func newRunStopCommand(s *session) *cobra.Command {
 
 func (c *runStopCommand) run(cmd *cobra.Command, args []string) error {
 	ctx := cmd.Context()
-	app, err := c.s.theApp(ctx, nil)
-	if err != nil {
-		return err
-	}
-	client, err := c.s.open(ctx)
+	client, app, err := c.s.about(ctx, nil)
 	if err != nil {
 		return err
 	}
@@ -185,11 +177,7 @@ func (c *runLogsCommand) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	app, err := c.s.theApp(ctx, nil)
-	if err != nil {
-		return err
-	}
-	client, err := c.s.open(ctx)
+	client, app, err := c.s.about(ctx, nil)
 	if err != nil {
 		return err
 	}
