@@ -17,7 +17,6 @@ import (
 	"log"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"time"
 
 	"github.com/octohost/octohost/bench/stage"
@@ -28,7 +27,6 @@ import (
 type bench struct {
 	rounds, apps, running int
 	octo                  string
-	dir                   string
 
 	host   *stage.Host
 	client *api.Client
@@ -51,21 +49,11 @@ func main() {
 }
 
 func (b *bench) run(ctx context.Context) (err error) {
-	if b.octo, err = filepath.Abs(b.octo); err != nil {
+	var app *stage.Source
+	if b.host, app, err = stage.Open(ctx, b.octo); err != nil {
 		return err
 	}
-	if b.dir, err = os.MkdirTemp("", "octo-bench-"); err != nil {
-		return err
-	}
-	defer os.RemoveAll(b.dir) //nolint:errcheck // a temporary directory
-	app, err := stage.NewSource(b.dir)
-	if err != nil {
-		return fmt.Errorf("make the app: %w", err)
-	}
-	if b.host, err = stage.Start(ctx, b.octo, b.dir); err != nil {
-		return fmt.Errorf("start octo: %w", err)
-	}
-	defer func() { b.host.Stop() }()
+	defer b.host.Stop()
 	b.client = api.NewClient(api.DialLocal(b.host.Path("data/octo.sock")))
 	version, err := app.Change()
 	if err != nil {

@@ -38,8 +38,8 @@ type floor struct {
 	start func(image string) (container string, err error)
 }
 
-func (b *bench) floors(app *stage.Source) (*floors, error) {
-	f := &floors{app: app, bare: filepath.Join(b.dir, "bare.git"), scrap: filepath.Join(b.dir, "scrap")}
+func (b *bench) floors(app *stage.Source, dir string) (*floors, error) {
+	f := &floors{app: app, bare: filepath.Join(dir, "bare.git"), scrap: filepath.Join(dir, "scrap")}
 	f.docker = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", b.engine)
 	}}}
@@ -50,7 +50,7 @@ func (b *bench) floors(app *stage.Source) (*floors, error) {
 	if b.buildx != "" {
 		f.kinds = append(f.kinds, floor{"floor: git, buildx, engine API", f.buildCLI([]string{b.buildx, "build", "--load", "--provenance=false"}), f.runAPI})
 	}
-	return f, stage.RunGit(b.dir, nil, "init", "-q", "--bare", f.bare)
+	return f, stage.RunGit(dir, nil, "init", "-q", "--bare", f.bare)
 }
 
 // measure takes the time from git push to the first answer of a version.

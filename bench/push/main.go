@@ -16,7 +16,6 @@ import (
 	"log"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -30,7 +29,6 @@ type bench struct {
 	octo   string
 	buildx string // "" means that BuildKit is left out of the floor
 	engine string // socket of the Docker Engine
-	dir    string
 	times  stage.Times
 
 	versions [2]string // of the app: the one before, and the present one
@@ -55,21 +53,10 @@ func main() {
 	}
 }
 
-func (b *bench) run(ctx context.Context) (err error) {
-	if b.octo, err = filepath.Abs(b.octo); err != nil {
-		return err
-	}
-	if b.dir, err = os.MkdirTemp("", "octo-bench-"); err != nil {
-		return err
-	}
-	defer os.RemoveAll(b.dir) //nolint:errcheck // a temporary directory
-	app, err := stage.NewSource(b.dir)
+func (b *bench) run(ctx context.Context) error {
+	h, app, err := stage.Open(ctx, b.octo)
 	if err != nil {
-		return fmt.Errorf("make the app: %w", err)
-	}
-	h, err := stage.Start(ctx, b.octo, b.dir)
-	if err != nil {
-		return fmt.Errorf("start octo: %w", err)
+		return err
 	}
 	defer h.Stop()
 	idle := h.Memory()
@@ -93,7 +80,7 @@ func (b *bench) run(ctx context.Context) (err error) {
 
 // pushes measures the floors and octo in turns. The first round warms up.
 func (b *bench) pushes(ctx context.Context, app *stage.Source, h *stage.Host) error {
-	floors, err := b.floors(app)
+	floors, err := b.floors(app, h.Dir)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package stage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -20,8 +21,10 @@ import (
 type Host struct {
 	HTTP, SSH string // where its doors are
 
-	octo, dir string
-	daemon    *exec.Cmd
+	Dir string // where everything is that the measurement makes
+
+	octo   string
+	daemon *exec.Cmd
 }
 
 // FreeAddress returns an address on loopback that nobody listens on.
@@ -33,22 +36,39 @@ func FreeAddress() (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
-// Start runs octo serve with a data directory of its own below a directory.
-func Start(ctx context.Context, octo, dir string) (h *Host, err error) {
-	h = &Host{octo: octo, dir: filepath.Join(dir, "octo")}
-	if err := os.Mkdir(h.dir, 0o700); err != nil {
-		return nil, err
+// Open makes the source of an app, and runs octo serve, in a directory that Stop removes.
+func Open(ctx context.Context, octo string) (h *Host, app *Source, err error) {
+	if octo, err = filepath.Abs(octo); err != nil {
+		return nil, nil, err
+	}
+	h = &Host{octo: octo}
+	if h.Dir, err = os.MkdirTemp("", "octo-bench-"); err != nil {
+		return nil, nil, err
+	}
+	if app, err = NewSource(h.Dir); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("make the app: %w", err), os.RemoveAll(h.Dir))
+	}
+	if err := h.begin(ctx); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("start octo: %w", err), os.RemoveAll(h.Dir))
+	}
+	return h, app, nil
+}
+
+// begin runs octo serve for the first time.
+func (h *Host) begin(ctx context.Context) (err error) {
+	if err := os.Mkdir(h.Path(""), 0o700); err != nil {
+		return err
 	}
 	if h.HTTP, err = FreeAddress(); err != nil {
-		return nil, err
+		return err
 	}
 	if h.SSH, err = FreeAddress(); err != nil {
-		return nil, err
+		return err
 	}
 	if out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "bench@stage", "-f", h.Path("key")).CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("ssh-keygen: %w: %s", err, out)
+		return fmt.Errorf("ssh-keygen: %w: %s", err, out)
 	}
-	return h, h.Launch(ctx)
+	return h.Launch(ctx)
 }
 
 // Launch runs octo serve, and returns when its doors are open.
@@ -74,7 +94,7 @@ func (h *Host) End() {
 }
 
 // Path returns a path in the directory of the octohost.
-func (h *Host) Path(name string) string { return filepath.Join(h.dir, name) }
+func (h *Host) Path(name string) string { return filepath.Join(h.Dir, "octo", name) }
 
 // ready waits until the SSH door is open.
 func (h *Host) ready() error {
@@ -89,9 +109,10 @@ func (h *Host) ready() error {
 	return fmt.Errorf("octo serve does not come up: %s", text)
 }
 
-// Stop ends octo serve, and removes all that it has made in the engine.
+// Stop ends octo serve, and removes all that was made.
 func (h *Host) Stop() {
 	h.End()
+	defer os.RemoveAll(h.Dir) //nolint:errcheck // a temporary directory
 	id, err := os.ReadFile(h.Path("data/id"))
 	if err != nil {
 		return
