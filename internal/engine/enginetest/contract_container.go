@@ -243,8 +243,12 @@ func (s *suite) outOfMemory() {
 	spec := s.hello("OOM=1")
 	spec.Memory = 16 << 20
 	c := s.ended(s.start(spec).ID)
-	require.True(s, c.OOMKilled)
 	require.Equal(s, 137, c.ExitCode)
+	require.Eventually(s, func() bool { // the kernel tells of it in another way, which may take longer
+		c, err := s.Inspect(s.Context(), c.ID)
+		require.NoError(s, err)
+		return c.OOMKilled
+	}, deadline, 10*time.Millisecond)
 }
 
 func (s *suite) memory() {
