@@ -294,7 +294,7 @@ func (l *loop) seen(in *instance, cs []engine.Container, asOf uint64, sync bool)
 	in.surplus = surplus
 	switch {
 	case in.leaving, in.terminal:
-	case box == nil && old != nil:
+	case box == nil && old != nil, half(box) && running(old):
 		l.vanished(in)
 	case running(box) && !sameRun(old, box):
 		l.startedElsewhere(in, old != nil)
@@ -307,6 +307,9 @@ func (l *loop) seen(in *instance, cs []engine.Container, asOf uint64, sync bool)
 		in.due = time.Now().Add(unhealthyEvery)
 	}
 }
+
+// half reports whether a container is being removed.
+func half(c *engine.Container) bool { return c != nil && c.State == engine.StateDead }
 
 // startedElsewhere follows a start that was not this agent's: it happened before it
 // ran, or somebody started the container by hand.
