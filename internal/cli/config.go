@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/octohost/octohost/internal/dotenv"
 	"github.com/octohost/octohost/internal/api"
+	"github.com/octohost/octohost/internal/dotenv"
 	"github.com/octohost/octohost/internal/octo"
 )
 

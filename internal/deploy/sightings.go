@@ -73,6 +73,12 @@ func (d *Deployer) tellKept(ctx context.Context, p *printer, r octo.Release) {
 	}
 }
 
+// stood reports whether an instance was healthy when r was made. The leader may have been
+// faster than this look.
+func stood(i octo.Instance, r octo.Release) bool {
+	return i.Phase == octo.PhaseHealthy || i.Phase == octo.PhaseDraining && !i.Since.Before(r.Created)
+}
+
 // kept returns the instances of a process that need not be replaced, oldest first.
 func (d *Deployer) kept(ctx context.Context, r octo.Release, process octo.Name) []octo.Instance {
 	nodes, err := store.Docs[[]octo.Instance]{Store: d.Store, Prefix: store.HavePrefix}.All(ctx)
@@ -83,7 +89,7 @@ func (d *Deployer) kept(ctx context.Context, r octo.Release, process octo.Name) 
 	var kept []octo.Instance
 	for _, node := range nodes {
 		for _, i := range node.Value {
-			if i.App != r.App || i.Process != process || i.Phase != octo.PhaseHealthy || i.Release == r.Number {
+			if i.App != r.App || i.Process != process || i.Release == r.Number || !stood(i, r) {
 				continue
 			}
 			if _, asked := same[i.Release]; !asked {
