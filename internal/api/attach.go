@@ -14,12 +14,14 @@ import (
 
 // attach asks for a program and stays connected with it until it has ended.
 func (c *Client) attach(ctx context.Context, path string, want programRequest, at octo.Attachment) (octo.Exit, error) {
-	req, err := c.request(ctx, http.MethodPost, path, nil)
+	want.Input = at.In != nil
+	up := newUplink(at)
+	linked, unlink := untilOver(ctx, func() { _ = up.body.Close() }) // a pipe closes without error
+	defer unlink()
+	req, err := c.request(linked, http.MethodPost, path, nil)
 	if err != nil {
 		return octo.Exit{}, err
 	}
-	want.Input = at.In != nil
-	up := newUplink(at)
 	req.Body = up.body
 	req.Header.Set("Content-Type", attachType)
 	up.start(want)

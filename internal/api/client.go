@@ -35,7 +35,13 @@ const patience = 2 * time.Minute
 // *octo.Error reach the caller as they are.
 func NewClient(dial func(ctx context.Context) (net.Conn, error)) *Client {
 	return &Client{http: &http.Client{Transport: &http.Transport{
-		DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			conn, err := dial(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return newLink(conn), nil
+		},
 		DisableCompression: true,
 		MaxIdleConns:       1,
 		IdleConnTimeout:    time.Minute,

@@ -36,3 +36,13 @@ func signalName(s os.Signal) octo.SignalName {
 
 // notifyResize has changes get an element when the terminal's size has changed.
 func notifyResize(changes chan<- os.Signal) { signal.Notify(changes, syscall.SIGWINCH) }
+
+// hush makes a terminal show no more what is typed.
+func hush(fd int) error {
+	t, err := unix.IoctlGetTermios(fd, getTerminal)
+	if err != nil {
+		return err
+	}
+	t.Lflag &^= unix.ECHO
+	return unix.IoctlSetTermios(fd, setTerminal, t)
+}

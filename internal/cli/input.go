@@ -64,38 +64,31 @@ func (s *session) askSecret(ctx context.Context, name string) (octo.ConfigValue,
 		return nil, usage("send it on stdin: … "+name+"=- < FILE", "a value cannot be typed here without being seen")
 	}
 	fd := int(terminal.Fd())
-	before, err := term.MakeRaw(fd)
+	before, err := term.GetState(fd)
+	if err == nil {
+		err = hush(fd) // before the question: what is typed at once is not to be seen either
+	}
 	if err != nil {
 		return nil, fmt.Errorf("ask for a value: %w", err)
 	}
+	s.question("%s (what you type is not shown): ", name)
 	type answer struct {
-		text string
+		text []byte
 		err  error
 	}
 	got := make(chan answer, 1)
 	go func() { // nothing ends a read from a terminal; the process does
-		line := term.NewTerminal(struct {
-			io.Reader
-			io.Writer
-		}{terminal, s.env.Err}, "")
-		text, err := line.ReadPassword(name + " (what you type is not shown): ") // asks when nothing is shown any more
+		text, err := term.ReadPassword(fd)
 		got <- answer{text, err}
 	}()
+	defer s.question("\n")
 	select {
 	case <-ctx.Done():
-		s.question("\r\n")
 		return nil, errors.Join(ctx.Err(), term.Restore(fd, before))
 	case a := <-got:
-		if err := term.Restore(fd, before); err != nil {
-			return nil, fmt.Errorf("give the terminal back: %w", err)
+		if err := errors.Join(a.err, term.Restore(fd, before)); err != nil {
+			return nil, fmt.Errorf("ask for a value: %w", err)
 		}
-		if errors.Is(a.err, io.EOF) { // Ctrl-C, or Ctrl-D
-			s.question("\n")
-			return nil, exitError(exitInterrupted)
-		}
-		if a.err != nil {
-			return nil, fmt.Errorf("ask for a value: %w", a.err)
-		}
-		return octo.ConfigValue(a.text), nil
+		return a.text, nil
 	}
 }

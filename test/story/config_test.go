@@ -288,12 +288,13 @@ func TestConfig_AsksOnATerminal(t *testing.T) {
 		return asks, typed
 	}
 	asks, typed := ask()
-	_, err := typed.WriteString("top secret\n")
+	const secret = "top\tsecret: \u00e9"
+	_, err := typed.WriteString(secret + "\n")
 	require.NoError(t, err)
 	out := asks.end()
 	require.Contains(t, out.out, "Set TOKEN (c1)")
-	require.NotContains(t, out.out, "top secret")
-	require.Equal(t, "top secret", w.octo("config:get", "TOKEN", "-a", "hello").ok())
+	require.NotContains(t, out.out, "secret:")
+	require.Equal(t, secret, w.octo("config:get", "TOKEN", "-a", "hello").ok())
 
 	asks, typed = ask()
 	_, err = typed.WriteString("\x03")
@@ -301,5 +302,5 @@ func TestConfig_AsksOnATerminal(t *testing.T) {
 	out = asks.end()
 	require.Contains(t, out.out, "exit=130")
 	require.Regexp(t, `\becho\b`, out.out, "what is typed next is seen again")
-	require.Equal(t, "top secret", w.octo("config:get", "TOKEN", "-a", "hello").ok())
+	require.Equal(t, secret, w.octo("config:get", "TOKEN", "-a", "hello").ok())
 }
