@@ -27,6 +27,9 @@ func (c *Client) attach(ctx context.Context, path string, want programRequest, a
 	up.start(want)
 	defer up.stop()
 	resp, err := c.http.Do(req)
+	if errors.Is(err, io.ErrClosedPipe) && ctx.Err() == nil { // see above
+		return octo.Exit{}, octo.Errorf(octo.ErrUnavailable, "the connection to octohost ended before it answered").WithHint("is octo serve running? See: octo doctor")
+	}
 	if err != nil {
 		return octo.Exit{}, explain(ctx, err)
 	}

@@ -261,19 +261,22 @@ func TestClient_Runs(t *testing.T) {
 
 // Whoever waits for a program learns at once that nobody will answer.
 func TestAttach_NoAnswerComes(t *testing.T) {
-	for name, end := range map[string]func(net.Conn, context.CancelFunc){
-		"the server dies":     func(conn net.Conn, _ context.CancelFunc) { _ = conn.Close() },
-		"the client gives up": func(_ net.Conn, leave context.CancelFunc) { leave() },
+	for name, c := range map[string]struct {
+		end  func(net.Conn, context.CancelFunc)
+		want string
+	}{
+		"the server dies":     {func(conn net.Conn, _ context.CancelFunc) { _ = conn.Close() }, "the connection to octohost ended before it answered"},
+		"the client gives up": {func(_ net.Conn, leave context.CancelFunc) { leave() }, context.Canceled.Error()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			near, far := net.Pipe()
 			defer far.Close() //nolint:errcheck // nobody reads from it any more
-			c := api.NewClient(func(context.Context) (net.Conn, error) { return near, nil })
+			client := api.NewClient(func(context.Context) (net.Conn, error) { return near, nil })
 			ctx, leave := context.WithCancel(t.Context())
 			defer leave()
 			over := make(chan error, 1)
 			go func() {
-				_, err := c.Run(ctx, "hello", command("cat"), octo.Attachment{
+				_, err := client.Run(ctx, "hello", command("cat"), octo.Attachment{
 					In: io.NopCloser(&never{ctx: t.Context()}), Out: io.Discard, Err: io.Discard,
 				})
 				over <- err
@@ -283,10 +286,10 @@ func TestAttach_NoAnswerComes(t *testing.T) {
 			require.Equal(t, "/v1/apps/hello/runs/attached", asked.URL.Path)
 			_, err = asked.Body.Read(make([]byte, 1024)) // all that it has to say for now
 			require.NoError(t, err)
-			end(far, leave)
+			c.end(far, leave)
 			select {
 			case err := <-over:
-				require.Error(t, err)
+				require.ErrorContains(t, err, c.want)
 			case <-time.After(20 * time.Second):
 				t.Fatal("it waits for ever")
 			}
